@@ -1,0 +1,84 @@
+"""JSON documents as plain dicts: numbers keep their digits, and what no database could store is refused at the door.
+
+`36.80` is read as `Decimal("36.80")` and written as `36.80`. Refused while reading: text that is not UTF-8 JSON, NaN and
+Infinity, a key said twice, NUL and lone surrogates, and documents larger or deeper than the limits (PostgreSQL stores none of
+those characters, and Python's parsers answer deep nesting with a RecursionError).
+"""
+
+import json
+import re
+from decimal import Decimal
+from typing import Any, NoReturn
+
+import msgspec
+
+from fhir_bridge.errors import Fault, Refused
+
+MAX_BYTES = 2_000_000
+MAX_DEPTH = 32
+
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_sorted_encoder = msgspec.json.Encoder(decimal_format="number", order="sorted")
+
+
+def loads(text: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> Any:
+    """The document in `text`; raises `Refused` with what is wrong and how to mend it."""
+    text = text.removeprefix(b"\xef\xbb\xbf")
+    if len(text) > max_bytes:
+        _refuse(f"is {len(text)} bytes long; send at most {max_bytes}")
+    if _depth(text) > max_depth:
+        _refuse(f"is nested deeper than {max_depth} levels; flatten it")
+    try:
+        return json.loads(text.decode(), parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_object)
+    except UnicodeDecodeError as error:
+        _refuse(f"is not UTF-8 at byte {error.start}; send UTF-8")
+    except json.JSONDecodeError as error:
+        _refuse(f"is not JSON at line {error.lineno}, column {error.colno}: {error.msg}")
+    except ValueError:  # an integer of more digits than Python converts
+        _refuse("holds a number too long to read; send at most 4300 digits")
+
+
+def dumps(document: Any) -> bytes:
+    """`document` as compact UTF-8 JSON, keys in their own order, decimals with their own digits."""
+    return _encoder.encode(document)
+
+
+def pretty(document: Any) -> str:
+    """`document` for people: two spaces, one field a line."""
+    return msgspec.json.format(_encoder.encode(document), indent=2).decode()
+
+
+def canonical(document: Any) -> bytes:
+    """The one spelling of `document`: compact, keys sorted. Equal documents give equal bytes, which may be hashed."""
+    return _sorted_encoder.encode(document)
+
+
+def _depth(text: bytes) -> int:
+    depth = deepest = 0
+    for match in _BRACKETS.finditer(text):
+        if (token := match.group()) in (b"{", b"["):
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token in (b"}", b"]"):
+            depth -= 1
+    return deepest
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        _refuse("says a key twice in one object; keep one of them")
+    for key, value in pairs:
+        if _UNSTORABLE.search(key) or (isinstance(value, str) and _UNSTORABLE.search(value)):
+            _refuse("holds a NUL or half a surrogate pair, which no database stores; remove it")
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    _refuse(f"holds {name}, which is not JSON; leave the field out or say why it is absent")
+
+
+def _refuse(message: str) -> NoReturn:
+    raise Refused([Fault("", f"the document {message}")])
