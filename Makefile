@@ -1,0 +1,58 @@
+# Two targets are all a newcomer needs: `make demo` shows the main job, `make test` runs every test.
+# Both set up what they need: a virtual environment from requirements.lock, every download checked by its hash.
+
+PYTHON ?= $(firstword $(foreach name,python3.14 python3.13 python3.12 python3.11 python3,$(shell command -v $(name) 2>/dev/null)))
+BIN := .venv/bin
+READY := .venv/.ready
+# `make demo HOSPITAL=hapi` takes a real HAPI FHIR server instead of the built-in hospital.
+HOSPITAL ?= sandbox
+PYTEST ?= -n 2 --dist loadfile
+
+.PHONY: demo run hapi record test check bench lock clean
+
+demo: $(READY)
+ifeq ($(HOSPITAL),hapi)
+	@scripts/setup-system jdk
+	scripts/hapi $(BIN)/fhir-bridge demo --cases fixtures/cases --hospital '{}'
+else
+	$(BIN)/fhir-bridge demo --cases fixtures/cases
+endif
+
+run: $(READY)
+	$(BIN)/fhir-bridge demo --cases fixtures/cases --serve
+
+hapi: $(READY)
+	@scripts/setup-system jdk
+	scripts/hapi
+
+record: $(READY)
+	@scripts/setup-system jdk
+	$(BIN)/python scripts/record.py
+
+test: $(READY)
+	@scripts/setup-system jdk postgresql chromium
+	$(BIN)/pytest $(PYTEST)
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/check_lock.py
+
+bench: $(READY)
+	$(BIN)/python -m tests.bench
+
+# The lock names packages, versions and hashes, and no address: it installs from wherever pip is set up to look.
+lock: $(READY)
+	$(BIN)/python -m venv build/uv
+	build/uv/bin/pip install --quiet uv
+	build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --all-extras --group dev pyproject.toml --output-file requirements.lock
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis tests/hapi/target
+
+$(READY): requirements.lock pyproject.toml
+	@scripts/setup-venv "$(PYTHON)"
+	@touch $@

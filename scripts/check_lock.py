@@ -1,0 +1,48 @@
+"""Says whether requirements.lock still answers pyproject.toml: each dependency is locked, at a version its floor allows, with hashes.
+
+Works offline; `make lock` mends what it finds.
+"""
+
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+_LOCKED = re.compile(r"^(?P<name>[\w.-]+)(?:\[[\w,-]+\])?==(?P<version>[^ ;\\]+)(?P<rest>.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
+
+
+def faults(project: dict[str, Any], lock: str) -> Iterator[str]:
+    """Each way the text of `lock` does not answer `project` (a parsed pyproject.toml), as a sentence."""
+    locked = {canonicalize_name(found["name"]): found for found in _LOCKED.finditer(lock)}
+    for requirement in _requirements(project):
+        found = locked.get(canonicalize_name(requirement.name))
+        if found is None:
+            yield f"{requirement.name} is not locked"
+        elif not requirement.specifier.contains(found["version"], prereleases=True):
+            yield f"{requirement.name} is locked at {found['version']}, but {requirement.specifier} is asked for"
+    yield from (f"{name} has no hash" for name, found in locked.items() if "--hash=sha256:" not in found["rest"])
+    if "://" in lock:
+        yield "it names an address; a lock names packages, versions and hashes only"
+
+
+def _requirements(project: dict[str, Any]) -> Iterator[Requirement]:
+    lists = [project["project"]["dependencies"], *project["project"].get("optional-dependencies", {}).values()]
+    lists += project.get("dependency-groups", {}).values()
+    yield from (Requirement(text) for texts in lists for text in texts)
+
+
+def main() -> int:
+    """Print every fault; 0 when there is none."""
+    found = list(faults(tomllib.loads(Path("pyproject.toml").read_text()), Path("requirements.lock").read_text()))
+    for fault in found:
+        print(f"requirements.lock: {fault}; run `make lock`", file=sys.stderr)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
