@@ -1,7 +1,6 @@
 # Two targets are all a newcomer needs: `make demo` shows the main job, `make test` runs every test.
 # Both set up what they need: a virtual environment from requirements.lock, every download checked by its hash.
 
-PYTHON ?= $(firstword $(foreach name,python3.14 python3.13 python3.12 python3.11 python3,$(shell command -v $(name) 2>/dev/null)))
 BIN := .venv/bin
 READY := .venv/.ready
 # `make demo HOSPITAL=hapi` takes a real HAPI FHIR server instead of the built-in hospital.
@@ -54,5 +53,5 @@ clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis tests/hapi/target
 
 $(READY): requirements.lock pyproject.toml
-	@scripts/setup-venv "$(PYTHON)"
+	@scripts/setup-venv $(PYTHON)
 	@touch $@
