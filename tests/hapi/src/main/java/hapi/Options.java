@@ -11,6 +11,7 @@ final class Options {
   private static final Map<String, String> DEFAULTS = Map.ofEntries(
       Map.entry("host", "127.0.0.1"),
       Map.entry("port", "0"), // 0 = any free port, told by the READY line
+      Map.entry("until-input-ends", "false"), // end with whoever started it, however that one ended
       Map.entry("jdbc-url", "jdbc:h2:mem:hapi;DB_CLOSE_DELAY=-1"),
       Map.entry("jdbc-user", "sa"),
       Map.entry("jdbc-password", ""),

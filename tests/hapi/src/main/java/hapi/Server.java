@@ -14,6 +14,8 @@ import ca.uhn.fhir.rest.server.IncomingRequestAddressStrategy;
 import ca.uhn.fhir.rest.server.RestfulServer;
 import ca.uhn.fhir.rest.server.provider.ResourceProviderFactory;
 import ca.uhn.fhir.rest.server.util.ISearchParamRegistry;
+import java.io.IOException;
+import java.io.OutputStream;
 import java.net.InetSocketAddress;
 import org.eclipse.jetty.ee10.servlet.ServletContextHandler;
 import org.eclipse.jetty.ee10.servlet.ServletHolder;
@@ -28,12 +30,26 @@ public final class Server {
   public static void main(String[] arguments) throws Exception {
     var started = System.currentTimeMillis();
     var options = new Options(arguments);
+    if (options.flag("until-input-ends")) {
+      var watch = new Thread(Server::endWithTheInput);
+      watch.setDaemon(true);
+      watch.start();
+    }
     var beans = new AnnotationConfigApplicationContext();
     beans.registerBean(Options.class, () -> options);
     beans.register(Storage.class);
     beans.refresh();
     var port = serve(fhirServlet(beans, options), options);
     System.out.printf("READY port=%d ms=%d%n", port, System.currentTimeMillis() - started);
+  }
+
+  private static void endWithTheInput() {
+    try {
+      System.in.transferTo(OutputStream.nullOutputStream());
+    } catch (IOException gone) {
+      System.err.println("standard input: " + gone.getMessage());
+    }
+    Runtime.getRuntime().halt(0);
   }
 
   private static int serve(RestfulServer servlet, Options options) throws Exception {
