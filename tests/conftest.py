@@ -8,6 +8,8 @@ from collections import Counter
 
 import pytest
 
+pytest_plugins = ["server_fixtures"]
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:

@@ -79,6 +79,7 @@ def test_what_is_left_out_is_told_and_fails_in_ci(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, ci: str, outcome: dict[str, int]
 ):
     monkeypatch.setenv("CI", ci)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests"))
     pytester.makeconftest((ROOT / "tests/conftest.py").read_text())
     pytester.makepyfile("import pytest\ndef test_a(): pass\ndef test_b(): pytest.skip('no hospital here')")
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
