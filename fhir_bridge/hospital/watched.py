@@ -1,0 +1,106 @@
+"""HTTP connections that can be cut at a deadline.
+
+`requests` waits `timeout` seconds for each byte, not for the answer: a server dripping one byte every few seconds holds a call
+for ever. A timer closes the socket of the call instead; the blocked read then ends at once.
+"""
+
+import io
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Timer, local
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+_now = local()
+
+
+class Cut:
+    """The deadline of one call: whether it has struck, and which connection it cuts."""
+
+    def __init__(self) -> None:
+        self.struck = False
+        self.connection: HTTPConnection | None = None
+
+    def strike(self) -> None:
+        """Close the socket under whoever reads from it (the raw one, also below TLS)."""
+        self.struck = True
+        sock = getattr(self.connection, "sock", None)
+        if sock is not None:
+            try:
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            except OSError:
+                return  # it was closed already
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[Cut]:
+    """Cut the connection this thread uses inside the block after `seconds`."""
+    cut = _now.cut = Cut()
+    timer = Timer(max(seconds, 0.001), cut.strike)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield cut
+    finally:
+        timer.cancel()
+        _now.cut = None
+
+
+class CountedBody(io.BytesIO):
+    """A request body that knows whether any of it was handed to the network. Before that no server can have acted on it."""
+
+    started = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """The next bytes, and from now on the body has started."""
+        self.started = True
+        return super().read(size)
+
+
+def _remember(connection: HTTPConnection) -> None:
+    if (cut := getattr(_now, "cut", None)) is not None:
+        cut.connection = connection
+
+
+class _Http(HTTPConnection):
+    def connect(self) -> None:
+        _remember(self)
+        super().connect()
+
+    def request(self, *args: Any, **options: Any) -> None:
+        _remember(self)
+        super().request(*args, **options)
+
+
+class _Https(HTTPSConnection):
+    def connect(self) -> None:
+        _remember(self)
+        super().connect()
+
+    def request(self, *args: Any, **options: Any) -> None:
+        _remember(self)
+        super().request(*args, **options)
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = _Http
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _Https
+
+
+class WatchedAdapter(HTTPAdapter):
+    """Connections that `deadline` can cut; never retries by itself, because only the delivery knows what a repeat means."""
+
+    def __init__(self) -> None:
+        super().__init__(max_retries=0, pool_connections=1, pool_maxsize=2)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """As `requests` does, with our connections."""
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
