@@ -1,0 +1,115 @@
+"""The clinic's door: a document becomes a record in its one form, or is refused with everything that is wrong with it.
+
+`load(load(x)) == load(x)`: what was taken once is taken again unchanged.
+"""
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from marshmallow import ValidationError
+
+from fhir_bridge.clinic import jsonschema
+from fhir_bridge.clinic.fields import site_zone
+from fhir_bridge.clinic.normal import normal
+from fhir_bridge.clinic.rules import appointment_faults, session_faults, structure_faults
+from fhir_bridge.clinic.session import Appointment, Session
+from fhir_bridge.clinic.structure import Record
+from fhir_bridge.errors import Fault, Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of record: its fields, and the rules that no single field can say."""
+
+    schema: Record
+    rules: Callable[[dict[str, Any]], Iterator[Fault]]
+
+
+KINDS = {"session": Kind(Session(), session_faults), "appointment": Kind(Appointment(), appointment_faults)}
+
+
+def load(kind: str, document: Any, *, zone: ZoneInfo | None = None) -> dict[str, Any]:
+    """`document` in normal form; `zone` completes times without an offset. Raises `Refused` with every fault at once."""
+    found = _kind(kind)
+    data, faults = _read(found.schema, document, zone)
+    if isinstance(data, dict):
+        faults += _fresh([*structure_faults(found.schema, data), *found.rules(data)], faults)
+    if faults:
+        raise Refused(faults)
+    return normal(found.schema, data)
+
+
+def kind_of(document: Any) -> str:
+    """The kind whose fields `document` has: the fewest unknown ones, then the fewest missing."""
+    if not isinstance(document, dict):
+        raise Refused([Fault("", "is not a clinic record; send one JSON object")])
+    names = document.keys()
+    misfits = {kind: (len(names - _names(found)), len(_required(found) - names)) for kind, found in KINDS.items()}
+    best = min(misfits, key=misfits.__getitem__)
+    if not names & (_names(KINDS[best]) - {"id"}):
+        raise Refused([Fault("", f"is not a clinic record; send one of {', '.join(KINDS)}")])
+    return best
+
+
+def json_schema(kind: str) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of `kind`, with descriptions, units, bounds, words and defaults."""
+    return jsonschema.schema_of(_kind(kind).schema, kind)
+
+
+def fields(kind: str) -> dict[str, Any]:
+    """The tree of field names of `kind`: objects as dicts, lists as one-element lists, values as the name of their type."""
+    return jsonschema.tree_of(_kind(kind).schema)
+
+
+def _kind(kind: str) -> Kind:
+    if kind not in KINDS:
+        raise Refused([Fault("", f"no such kind of record; write one of {', '.join(KINDS)}")])
+    return KINDS[kind]
+
+
+def _names(kind: Kind) -> set[str]:
+    return set(kind.schema.fields)
+
+
+def _required(kind: Kind) -> set[str]:
+    return {name for name, field in kind.schema.fields.items() if field.required}
+
+
+def _read(schema: Record, document: Any, zone: ZoneInfo | None) -> tuple[Any, list[Fault]]:
+    """What the schemas take of `document`, and what they refuse."""
+    token = site_zone.set(zone)
+    try:
+        return copy.deepcopy(schema.load(document)), []
+    except ValidationError as error:
+        return error.valid_data, list(_flat(error.messages, ""))
+    finally:
+        site_zone.reset(token)
+
+
+def _flat(messages: Any, path: str) -> Iterator[Fault]:
+    if isinstance(messages, dict):
+        for name, found in messages.items():
+            yield from _flat(found, _step(path, name))
+    else:
+        for message in messages if isinstance(messages, list) else [messages]:
+            yield Fault(path, str(message))
+
+
+def _step(path: str, name: Any) -> str:
+    if isinstance(name, int):
+        return f"{path}[{name}]"
+    if name == "_schema":
+        return path
+    short = str(name)[:40]
+    return f"{path}.{short}" if path else short
+
+
+def _fresh(found: Iterable[Fault], known: list[Fault]) -> list[Fault]:
+    """Of the rules' faults, those that do not merely follow from what the schemas refused at the same place or inside it."""
+    paths = [fault.path for fault in known]
+    return [
+        fault for fault in found if not any(path == fault.path or path.startswith((f"{fault.path}.", f"{fault.path}[")) for path in paths)
+    ]
