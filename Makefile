@@ -42,12 +42,15 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/python -m tests.bench
 
-# The lock names packages, versions and hashes, and no address: it installs from wherever pip is set up to look.
+# The locks name packages, versions and hashes, and no address: they install from wherever pip is set up to look.
+# requirements.lock is all of it; requirements-run.lock is its part that runs the bridge.
+COMPILE := build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --all-extras pyproject.toml
 lock: $(READY)
 	$(BIN)/python -m venv build/uv
 	build/uv/bin/pip install --quiet uv
-	build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--no-emit-index-url --all-extras --group dev pyproject.toml --output-file requirements.lock
+	$(COMPILE) --group dev --output-file requirements.lock
+	$(COMPILE) --constraints requirements.lock --output-file requirements-run.lock
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis tests/hapi/target

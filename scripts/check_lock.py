@@ -1,6 +1,6 @@
-"""Says whether requirements.lock still answers pyproject.toml: each dependency is locked, at a version its floor allows, with hashes.
+"""Says whether the locks still answer pyproject.toml: each dependency is locked, at a version its floor allows, with hashes.
 
-Works offline; `make lock` mends what it finds.
+requirements-run.lock must be a part of requirements.lock. Works offline; `make lock` mends what it finds.
 """
 
 import re
@@ -38,10 +38,18 @@ def _requirements(project: dict[str, Any]) -> Iterator[Requirement]:
 
 def main() -> int:
     """Print every fault; 0 when there is none."""
-    found = list(faults(tomllib.loads(Path("pyproject.toml").read_text()), Path("requirements.lock").read_text()))
+    project = tomllib.loads(Path("pyproject.toml").read_text())
+    whole, run = Path("requirements.lock").read_text(), Path("requirements-run.lock").read_text()
+    found = [f"requirements.lock: {fault}" for fault in faults(project, whole)]
+    found += [f"requirements-run.lock: {fault}" for fault in faults({"project": project["project"]}, run)]
+    found += [f"requirements-run.lock: {name} is not as in requirements.lock" for name in sorted(set(_pins(run)) - set(_pins(whole)))]
     for fault in found:
-        print(f"requirements.lock: {fault}; run `make lock`", file=sys.stderr)
+        print(f"{fault}; run `make lock`", file=sys.stderr)
     return 1 if found else 0
+
+
+def _pins(lock: str) -> list[str]:
+    return [f"{found['name']} {found['version']}" for found in _LOCKED.finditer(lock)]
 
 
 if __name__ == "__main__":

@@ -71,16 +71,13 @@ def test_the_lock_answers_the_declared_dependencies_and_tells_when_it_does_not()
     ]
 
 
-pytest_plugins = ["pytester"]
-
-
 @pytest.mark.parametrize(("ci", "outcome"), [("true", {"failed": 1, "passed": 1}), ("", {"skipped": 1, "passed": 1})])
 def test_what_is_left_out_is_told_and_fails_in_ci(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, ci: str, outcome: dict[str, int]
 ):
     monkeypatch.setenv("CI", ci)
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests"))
-    pytester.makeconftest((ROOT / "tests/conftest.py").read_text())
+    pytester.makeconftest((ROOT / "tests/nothing_left_out.py").read_text())
     pytester.makepyfile("import pytest\ndef test_a(): pass\ndef test_b(): pytest.skip('no hospital here')")
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(**outcome)

@@ -1,0 +1,42 @@
+"""The web application, put together: one `Bridge` behind the clinic's API, its description, and what operations asks."""
+
+from typing import Any
+
+from flask import Flask, Response, request
+
+from fhir_bridge import documents
+from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.web import clinic_api, operations, problems, requests_log
+from fhir_bridge.web.openapi import ProblemApi
+from fhir_bridge.web.provider import DocumentProvider
+
+# Nothing is loaded from elsewhere; Swagger UI alone needs inline styles and data: images.
+CONTENT_SECURITY_POLICY = "default-src 'self'; frame-ancestors 'none'"
+DOCS_POLICY = f"{CONTENT_SECURITY_POLICY}; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+
+
+class BridgeApp(Flask):
+    """Flask with our JSON."""
+
+    json_provider_class = DocumentProvider
+
+
+def create_app(bridge: Bridge, *, log: Any = None) -> Flask:
+    """The application for `bridge`; `log` takes its lines (default: JSON on stdout)."""
+    log = log or requests_log.logger()
+    app = BridgeApp(__name__, static_folder=None)
+    app.config.update(MAX_CONTENT_LENGTH=documents.MAX_BYTES)
+    requests_log.register(app, log)
+    problems.register(app, log)
+    ProblemApi.describe(app).register_blueprint(clinic_api.blueprint(bridge))
+    app.register_blueprint(operations.blueprint(bridge))
+    app.after_request(_guard)
+    return app
+
+
+def _guard(response: Response) -> Response:
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Content-Security-Policy"] = DOCS_POLICY if request.path.startswith("/docs") else CONTENT_SECURITY_POLICY
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
