@@ -1,0 +1,119 @@
+"""Who did what: rows are only added, and each is sealed (HMAC-SHA256) over the one before it, per tenant.
+
+The key lives outside the database, so that whoever can write rows cannot seal them. Triggers refuse UPDATE and DELETE; the chain
+finds what was done past the triggers. Cutting the newest rows off together with the head is found only by a head kept elsewhere:
+write `head` down outside and give it to `verify` as `anchor`.
+
+Write the audit row last in a transaction: it holds the tenant's chain until the commit.
+"""
+
+import hmac
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Select, insert, select, update
+
+from fhir_bridge import documents
+from fhir_bridge.store.database import Transaction
+from fhir_bridge.store.tables import audit as table
+from fhir_bridge.store.tables import audit_heads
+
+_BEGINNING = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row: `actor` did `action` to `subject`, each an id or a word without patient data; `detail` is JSON; `seal` hex."""
+
+    tenant: str
+    seq: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    detail: bytes
+    previous: str
+    seal: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of a tenant's chain: the newest row's number (0 for none) and seal."""
+
+    seq: int
+    seal: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The first row of a chain that cannot be trusted, and why."""
+
+    seq: int
+    why: str
+
+
+def write(tx: Transaction, *, tenant: str, actor: str, action: str, subject: str, detail: Any, now: datetime, key: bytes) -> Entry:
+    """Adds a row. `detail` is anything `documents.canonical` takes."""
+    tx.insert_or_ignore(audit_heads, tenant=tenant, seq=0, seal=_BEGINNING)
+    last = Head(*tx.execute(_head(tenant).with_for_update()).one())
+    seen = documents.canonical(detail)
+    seal = _seal(key, last.seal, tenant, last.seq + 1, now, actor, action, subject, seen)
+    entry = Entry(tenant, last.seq + 1, now, actor, action, subject, seen, last.seal, seal)
+    tx.execute(insert(table).values(**{name: getattr(entry, name) for name in Entry.__slots__}))
+    tx.execute(update(audit_heads).where(audit_heads.c.tenant == tenant).values(seq=entry.seq, seal=entry.seal))
+    return entry
+
+
+def head(tx: Transaction, tenant: str) -> Head:
+    """The end of the chain, to be kept outside the database."""
+    row = tx.first(_head(tenant))
+    return Head(*row) if row else Head(0, _BEGINNING)
+
+
+def of_subject(tx: Transaction, tenant: str, subject: str) -> list[Entry]:
+    """What was done to one record, delivery or client, the first first."""
+    found = _rows().where(table.c.tenant == tenant, table.c.subject == subject)
+    return [Entry(*row) for row in tx.rows(found.order_by(table.c.seq))]
+
+
+def verify(tx: Transaction, tenant: str, key: bytes, *, anchor: Head | None = None) -> Broken | None:
+    """Reads the whole chain; the first row that was changed, deleted, inserted, moved or cut off, None when all is well."""
+    seq, seal, anchored = 0, _BEGINNING, anchor is None or anchor.seq == 0
+    for row in tx.execute(_rows().where(table.c.tenant == tenant).order_by(table.c.seq).execution_options(yield_per=1000)):
+        entry = Entry(*row)
+        if why := _fault(entry, key, seq + 1, seal):
+            return Broken(seq + 1, why)
+        seq, seal = entry.seq, entry.seal
+        if anchor and anchor.seq == seq:
+            if anchor.seal != seal:
+                return Broken(seq, "differs from the anchor")
+            anchored = True
+    if not anchored:
+        return Broken(seq + 1, "missing: the chain ends before the anchor")
+    if head(tx, tenant) != Head(seq, seal):
+        return Broken(seq + 1, "missing: the chain ends before its head")
+    return None
+
+
+def _fault(entry: Entry, key: bytes, seq: int, previous: str) -> str | None:
+    if entry.seq != seq:
+        return "missing"
+    if entry.previous != previous:
+        return "does not follow the row before it"
+    seal = _seal(key, previous, entry.tenant, entry.seq, entry.at, entry.actor, entry.action, entry.subject, entry.detail)
+    return None if hmac.compare_digest(seal, entry.seal) else "changed, or sealed with another key"
+
+
+def _seal(key: bytes, previous: str, *told: Any) -> str:
+    spoken = [value.isoformat() if isinstance(value, datetime) else value for value in told[:-1]]
+    return hmac.new(key, documents.canonical([previous, *spoken, told[-1].decode()]), sha256).hexdigest()
+
+
+def _head(tenant: str) -> Select[*tuple[Any, ...]]:
+    return select(audit_heads.c.seq, audit_heads.c.seal).where(audit_heads.c.tenant == tenant)
+
+
+def _rows() -> Select[*tuple[Any, ...]]:
+    return select(*(table.c[name] for name in Entry.__slots__))

@@ -1,0 +1,174 @@
+"""The database: one `Store`, short transactions, and a refusal to start where an acknowledged commit could be lost.
+
+Every transaction that may write takes its place at once (`BEGIN IMMEDIATE` on SQLite), so it can never fail half way for want
+of a lock; reading ones cannot write. Database errors leave here as `StoreError` without the values that caused them.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, Engine, Executable, Row, Table, create_engine, func, make_url, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from fhir_bridge import clock
+from fhir_bridge.errors import BridgeError, Fault, Refused
+from fhir_bridge.store import migrating, on_postgresql, on_sqlite
+
+POOL_SECONDS = 2  # a web worker that cannot have a connection by then answers 503
+
+
+class StoreError(BridgeError):
+    """The database refused; says which rule, never which value."""
+
+
+class Unavailable(StoreError):
+    """The database cannot be reached, is busy, or broke the transaction off; nothing is known to be stored. Repeat it later."""
+
+
+class Transaction:
+    """One open transaction. Everything done with it is committed together at the end of the `with` block, or not at all."""
+
+    __slots__ = ("_clock", "connection")
+
+    def __init__(self, connection: Connection, clock: Callable[[], datetime] | None = None) -> None:
+        self.connection = connection
+        self._clock = clock
+
+    @property
+    def now(self) -> datetime:
+        """The database's clock, aware, in UTC: the one clock all workers share. SQLite's is the machine's."""
+        if self._clock:
+            return self._clock()
+        if self.on_postgresql:
+            found: datetime = self.connection.execute(select(func.clock_timestamp())).scalar_one()
+            return found.astimezone(clock.UTC)
+        return clock.utc_now()
+
+    @property
+    def on_postgresql(self) -> bool:
+        return self.connection.dialect.name == "postgresql"
+
+    @property
+    def driver(self) -> Any:
+        """The driver's own connection (psycopg or sqlite3), for a library that must write within this transaction."""
+        return self.connection.connection.driver_connection
+
+    def execute(self, statement: Executable) -> CursorResult[Any]:
+        return self.connection.execute(statement)  # type: ignore[return-value]  # Core always gives a cursor
+
+    def first(self, statement: Executable) -> Row[Any] | None:
+        return self.connection.execute(statement).first()
+
+    def rows(self, statement: Executable) -> list[Row[Any]]:
+        return list(self.connection.execute(statement).all())
+
+    def insert_or_ignore(self, table: Table, **values: Any) -> bool:
+        """Inserts a row unless its key exists; True if it was inserted. Waits for another transaction about to insert the same."""
+        if self.on_postgresql:
+            statement: Executable = postgresql.insert(table).values(**values).on_conflict_do_nothing()
+        else:
+            statement = sqlite.insert(table).values(**values).on_conflict_do_nothing()
+        return self.execute(statement).rowcount == 1
+
+    def upsert(self, table: Table, **values: Any) -> None:
+        """Inserts a row, or overwrites the named columns of the row with the same key."""
+        insert = (postgresql.insert if self.on_postgresql else sqlite.insert)(table).values(**values)
+        key = [column.name for column in table.primary_key]
+        rest = {name: insert.excluded[name] for name in values if name not in key}
+        self.execute(insert.on_conflict_do_update(index_elements=key, set_=rest))
+
+
+class Store:
+    """A database by URL: `sqlite:////var/lib/bridge.db` or `postgresql://user@host/name` (psycopg 3).
+
+    Raises `Refused` when the address is of no use, and, at the first connection, when the database could lose an acknowledged
+    commit. `allow_unsafe` lets a PostgreSQL without fsync pass, for tests. `clock` replaces the database's clock in rehearsals.
+    """
+
+    def __init__(self, url: str, *, allow_unsafe: bool = False, clock: Callable[[], datetime] | None = None) -> None:
+        self._engine = _engine(url, allow_unsafe=allow_unsafe)
+        self._clock = clock
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Commits at the end of the block, rolls back on any exception. Raises `Unavailable` or `StoreError`."""
+        with _translated(), self._engine.begin() as connection:
+            yield Transaction(connection, self._clock)
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """A transaction that cannot write. Raises `Unavailable` or `StoreError`."""
+        with _translated(), self._engine.connect() as connection:
+            with connection.execution_options(postgresql_readonly=True, sqlite_readonly=True).begin():
+                yield Transaction(connection, self._clock)
+
+    def upgrade(self) -> None:
+        """Brings the tables to this version's; harmless when they are, and when another process does the same."""
+        with _translated(), self._engine.begin() as connection:
+            migrating.upgrade(connection)
+
+    def revision(self) -> tuple[str | None, str]:
+        """(the revision the tables are at, or None for an empty database; the one this version needs)."""
+        with _translated(), self._engine.connect() as connection:
+            return migrating.current(connection), migrating.head()
+
+    def check(self) -> list[Fault]:
+        """What keeps this database from being used: unreachable, unsafe, tables of another version. Empty when nothing does."""
+        try:
+            current, head = self.revision()
+        except Refused as refused:
+            return list(refused.faults)
+        except StoreError as error:
+            return [Fault("database", str(error))]
+        if current == head:
+            return []
+        return [
+            Fault("database", f"its tables are at revision {current or 'none'}, this version needs {head}: run `fhir-bridge db upgrade`")
+        ]
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _engine(url: str, *, allow_unsafe: bool) -> Engine:
+    try:
+        address = make_url(url)
+    except Exception:
+        raise Refused([Fault("database", "the address is not one; say sqlite:////path/to/file or postgresql://user@host/name")]) from None
+    # hide_parameters: a failing statement must not print what it was given
+    options: dict[str, Any] = {"hide_parameters": True, "pool_timeout": POOL_SECONDS, "pool_size": 5, "max_overflow": 15}
+    match address.get_backend_name():
+        case "sqlite":
+            on_sqlite.require_file(address)
+            engine = create_engine(address, **options)
+            on_sqlite.prepare(engine)
+        case "postgresql":
+            engine = create_engine(address, **options, pool_pre_ping=True, isolation_level="READ COMMITTED")
+            on_postgresql.prepare(engine, allow_unsafe=allow_unsafe)
+        case other:
+            raise Refused([Fault("database", f"{other} is not supported; use sqlite or postgresql")])
+    return engine
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    # `from None`: the driver's own message may quote the row
+    try:
+        yield
+    except PoolTimeout:
+        raise Unavailable("every connection is in use; try again") from None
+    except (OperationalError, InterfaceError) as error:
+        raise Unavailable(_rule(error)) from None
+    except DBAPIError as error:
+        raise StoreError(_rule(error)) from None
+
+
+def _rule(error: DBAPIError) -> str:
+    diagnosis = getattr(error.orig, "diag", None)
+    if diagnosis is not None:
+        return f"{diagnosis.message_primary or type(error.orig).__name__} [{diagnosis.sqlstate or 'no connection'}]"
+    return str(error.orig)

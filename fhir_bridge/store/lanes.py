@@ -1,0 +1,160 @@
+"""A lane is one patient's queue to one hospital; a worker leases the lane, works outside any transaction, and gives it back.
+
+A lease is a number (`token`) that only grows. Whoever finishes something holds the lane's row and shows the token of the newest
+lease; a worker that was stopped past its lease finds another number there and writes nothing. All lease times are the database's.
+
+`due_at` is when the lane next has something to do, None when it has nothing. Whatever opens, closes or delays a delivery
+refreshes it; too early is harmless (a lease that finds nothing), too late never happens, because both hold the lane's row.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Alias, ColumnElement, and_, exists, func, or_, select, update
+
+from fhir_bridge.errors import BridgeError
+from fhir_bridge.faults import fault_point
+from fhir_bridge.store import hospitals
+from fhir_bridge.store.database import Transaction
+from fhir_bridge.store.tables import attempts, deliveries
+from fhir_bridge.store.tables import lanes as lanes_table
+
+
+class LeaseLost(BridgeError):
+    """Another worker holds the lane, or nobody does: write nothing more, ask for a lease again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on one lane until `until`. `probe`: the hospital's breaker is half open; one delivery, then report."""
+
+    tenant: str
+    hospital: str
+    lane: str
+    token: int
+    until: datetime
+    worker: str
+    probe: bool = False
+
+
+def lease(tx: Transaction, *, worker: str, seconds: float, hospital: str | None = None) -> Lease | None:
+    """The free lane that has been due the longest, of the hospital whose oldest is oldest; None when there is nothing to do.
+
+    Left out: paused hospitals, open breakers (but for one probe when half open). What the last holder left behind unfinished
+    becomes ambiguous, and is counted as a worker's death.
+    """
+    now = tx.now
+    until = now + timedelta(seconds=seconds)
+    for tenant, name, half_open in _hospitals_with_work(tx, now, hospital):
+        lane = _free_lane(tx, now, tenant, name)
+        if lane is None or (half_open and not hospitals.probe(tx, tenant, name, lane=lane, until=until, now=now)):
+            continue
+        taken = _take(tx, Lease(tenant, name, lane, 0, until, worker, half_open))
+        _leave_behind(tx, taken, died=True)
+        return taken
+    return None
+
+
+def renew(tx: Transaction, lease: Lease, *, seconds: float) -> Lease:
+    """The same lease, until later. Raises `LeaseLost`."""
+    hold(tx, lease)
+    until = tx.now + timedelta(seconds=seconds)
+    fault_point("O13")
+    tx.execute(update(lanes_table).where(*at(lanes_table, lease)).values(lease_until=until))
+    return replace(lease, until=until)
+
+
+def release(tx: Transaction, lease: Lease) -> None:
+    """Gives the lane back at once. Raises `LeaseLost`."""
+    hold(tx, lease)
+    _leave_behind(tx, lease, died=False)
+    tx.execute(update(lanes_table).where(*at(lanes_table, lease)).values(lease_until=None, lease_worker=None))
+    hospitals.end_probe(tx, lease.tenant, lease.hospital, lane=lease.lane)
+    refresh(tx, lease)
+
+
+def hold(tx: Transaction, lease: Lease) -> None:
+    """Locks the lane's row until the transaction ends, if the lease is still the newest. Raises `LeaseLost`."""
+    newest = select(lanes_table.c.token).where(
+        *at(lanes_table, lease), lanes_table.c.token == lease.token, lanes_table.c.lease_until.is_not(None)
+    )
+    if tx.first(newest.with_for_update()) is None:
+        raise LeaseLost("the lease of this lane has passed to another worker")
+
+
+def refresh(tx: Transaction, lane: object) -> None:
+    """Works out anew when the lane (anything with tenant, hospital, lane) is due. The caller holds its row."""
+    due = select(func.min(func.coalesce(deliveries.c.next_at, deliveries.c.created_at))).where(*at(deliveries, lane), *unblocked())
+    tx.execute(update(lanes_table).where(*at(lanes_table, lane)).values(due_at=due.scalar_subquery()))
+
+
+def wake_others(tx: Transaction, delivery: object) -> None:
+    """A record that moved to another patient waits in that patient's lane for this delivery: let it look again."""
+    same = [deliveries.c[name] == getattr(delivery, name) for name in ("tenant", "hospital", "kind", "record_id")]
+    waiting = select(deliveries.c.lane).where(*same, deliveries.c.closed_at.is_(None), deliveries.c.lane != delivery.lane)
+    here = [lanes_table.c[name] == getattr(delivery, name) for name in ("tenant", "hospital")]
+    tx.execute(update(lanes_table).where(*here, lanes_table.c.lane.in_(waiting)).values(due_at=tx.now))
+
+
+def at(table: object, lane: object) -> Sequence[ColumnElement[bool]]:
+    """`table` (with the columns tenant, hospital, lane) narrowed to one lane."""
+    return [getattr(table, "c")[name] == getattr(lane, name) for name in ("tenant", "hospital", "lane")]  # noqa: B009
+
+
+def unblocked() -> Sequence[ColumnElement[bool]]:
+    """Deliveries that may run when their time comes: waiting, and nothing earlier of the same record is still open.
+
+    Earlier means an older version, in whatever lane: a session moved to another patient is the same resource at the hospital.
+    """
+    earlier: Alias = deliveries.alias("earlier")
+    same = [earlier.c[name] == deliveries.c[name] for name in ("tenant", "hospital", "kind", "record_id")]
+    before = or_(
+        earlier.c.version < deliveries.c.version,
+        and_(earlier.c.version == deliveries.c.version, earlier.c.lane == deliveries.c.lane, earlier.c.seq < deliveries.c.seq),
+    )
+    return [
+        deliveries.c.closed_at.is_(None),
+        deliveries.c.state.in_(("pending", "ambiguous", "retry_wait")),
+        ~exists().where(*same, earlier.c.closed_at.is_(None), before),
+    ]
+
+
+def _hospitals_with_work(tx: Transaction, now: datetime, hospital: str | None) -> list[tuple[str, str, bool]]:
+    """(tenant, hospital, half open) of those that may be called and have a free due lane, the one that waited longest first."""
+    table = hospitals.table
+    first_due = (
+        select(func.min(lanes_table.c.due_at))
+        .where(lanes_table.c.tenant == table.c.tenant, lanes_table.c.hospital == table.c.hospital, *_free(now))
+        .scalar_subquery()
+    )
+    found = select(table.c.tenant, table.c.hospital, table.c.opened_at.is_not(None), first_due.label("first_due"))
+    found = found.where(*hospitals.callable_at(now), *([table.c.hospital == hospital] if hospital else []))
+    rows = [row for row in tx.rows(found) if row.first_due is not None]
+    return [(row[0], row[1], bool(row[2])) for row in sorted(rows, key=lambda row: row.first_due)]
+
+
+def _free_lane(tx: Transaction, now: datetime, tenant: str, hospital: str) -> str | None:
+    found = select(lanes_table.c.lane).where(lanes_table.c.tenant == tenant, lanes_table.c.hospital == hospital, *_free(now))
+    # SKIP LOCKED: two workers that look at once take two lanes (SQLite needs no such thing, its transaction is alone)
+    row = tx.first(found.order_by(lanes_table.c.due_at).limit(1).with_for_update(skip_locked=True))
+    return row[0] if row else None
+
+
+def _free(now: datetime) -> Sequence[ColumnElement[bool]]:
+    return [lanes_table.c.due_at <= now, or_(lanes_table.c.lease_until.is_(None), lanes_table.c.lease_until <= now)]
+
+
+def _take(tx: Transaction, wanted: Lease) -> Lease:
+    statement = update(lanes_table).where(*at(lanes_table, wanted))
+    statement = statement.values(token=lanes_table.c.token + 1, lease_until=wanted.until, lease_worker=wanted.worker)
+    return replace(wanted, token=tx.execute(statement.returning(lanes_table.c.token)).scalar_one())
+
+
+def _leave_behind(tx: Transaction, lane: Lease, *, died: bool) -> None:
+    """What a holder left in the middle: a call without an outcome is ambiguous, a delivery between two calls begins again."""
+    call = select(attempts.c.number).where(*at(attempts, deliveries.c), attempts.c.seq == deliveries.c.seq, attempts.c.outcome.is_(None))
+    midway = [*at(deliveries, lane), deliveries.c.closed_at.is_(None), deliveries.c.state == "sending"]
+    changed = {"changed_at": tx.now, "worker_deaths": deliveries.c.worker_deaths + int(died)}
+    tx.execute(update(deliveries).where(*midway, call.exists()).values(state="ambiguous", **changed))
+    tx.execute(update(deliveries).where(*midway).values(state="pending", **changed))

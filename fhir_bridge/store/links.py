@@ -1,0 +1,73 @@
+"""Our identity of a resource (`Type/uuid`) and the hospital's (`Type/id`), with what was sent, last seen there, and kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, select
+
+from fhir_bridge.store.database import Transaction
+from fhir_bridge.store.tables import link_records, links
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One resource on both sides. `theirs`, `version`, `etag`, `seen` are None until the hospital has it.
+
+    `sent`: the resource as sent; `seen`: as the hospital last showed it; `kept`: the verdict of their comparison (JSON).
+    """
+
+    tenant: str
+    hospital: str
+    ours: str
+    theirs: str | None
+    version: str | None
+    etag: str | None
+    sent: bytes | None
+    seen: bytes | None
+    kept: bytes | None
+    updated_at: datetime
+
+
+def put(tx: Transaction, link: Link, *, kind: str, record_id: str) -> None:
+    """Stores the link whole (over an older one), and that it speaks for this record, beside those it spoke for before."""
+    tx.upsert(links, **{name: getattr(link, name) for name in Link.__slots__})
+    tx.insert_or_ignore(link_records, tenant=link.tenant, kind=kind, record_id=record_id, hospital=link.hospital, ours=link.ours)
+
+
+def of_record(tx: Transaction, tenant: str, kind: str, record_id: str, *, hospital: str | None = None) -> list[Link]:
+    """What a record became, at every hospital or at one."""
+    same = [links.c[name] == link_records.c[name] for name in ("tenant", "hospital", "ours")]
+    where = [link_records.c.tenant == tenant, link_records.c.kind == kind, link_records.c.record_id == record_id]
+    if hospital:
+        where.append(link_records.c.hospital == hospital)
+    found = select(*_columns()).select_from(links.join(link_records, and_(*same))).where(*where)
+    return [Link(*row) for row in tx.rows(found.order_by(links.c.hospital, links.c.ours))]
+
+
+def records_of(tx: Transaction, tenant: str, hospital: str, ours: str) -> list[tuple[str, str]]:
+    """(kind, record id) of every record the resource speaks for."""
+    found = select(link_records.c.kind, link_records.c.record_id).where(
+        link_records.c.tenant == tenant, link_records.c.hospital == hospital, link_records.c.ours == ours
+    )
+    return [(row[0], row[1]) for row in tx.rows(found.order_by(link_records.c.kind, link_records.c.record_id))]
+
+
+def by_ours(tx: Transaction, tenant: str, hospital: str, ours: str) -> Link | None:
+    """The link of our `Type/uuid`."""
+    row = tx.first(select(*_columns()).where(*_at(tenant, hospital), links.c.ours == ours))
+    return Link(*row) if row else None
+
+
+def by_theirs(tx: Transaction, tenant: str, hospital: str, theirs: str) -> list[Link]:
+    """The links of the hospital's `Type/id`: seldom more than one (a patient registered twice here and once there)."""
+    rows = tx.rows(select(*_columns()).where(*_at(tenant, hospital), links.c.theirs == theirs).order_by(links.c.ours))
+    return [Link(*row) for row in rows]
+
+
+def _at(tenant: str, hospital: str) -> Sequence[ColumnElement[bool]]:
+    return [links.c.tenant == tenant, links.c.hospital == hospital]
+
+
+def _columns() -> Sequence[ColumnElement[object]]:
+    return [links.c[name] for name in Link.__slots__]

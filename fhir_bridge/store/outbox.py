@@ -1,0 +1,244 @@
+"""The outbox: what must reach a hospital, in order, once in effect. This module is its door; lanes and leases are in `lanes`.
+
+    pending -> sending -> delivered
+                 |-> ambiguous (an attempt without an outcome) -> delivered | pending, after a look at the hospital
+                 |-> retry_wait(next_at) -> sending
+                 |-> dead(reason) -> [replay] pending | [discard] discarded
+    pending, retry_wait, dead -> superseded (a newer version of the same record)
+
+A delivery carries a whole version of a record, so a newer version takes the place of one that is not on its way. Within a lane
+deliveries run in `seq` order, one at a time; one that waits or is dead holds back later ones of its own record and no others.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Table, case, insert, or_, select, update
+
+from fhir_bridge.errors import BridgeError
+from fhir_bridge.faults import fault_point
+from fhir_bridge.store import hospitals, lanes
+from fhir_bridge.store.database import Transaction
+from fhir_bridge.store.lanes import Lease, LeaseLost, lease, release, renew
+from fhir_bridge.store.tables import attempts, deliveries
+from fhir_bridge.store.tables import lanes as lanes_table
+
+__all__ = [
+    "Attempt",
+    "Delivery",
+    "Lease",
+    "LeaseLost",
+    "StillOpen",
+    "attempts_of",
+    "begin_attempt",
+    "enqueue",
+    "finish_attempt",
+    "lease",
+    "next_delivery",
+    "of_record",
+    "open_attempt",
+    "release",
+    "renew",
+    "settle",
+]
+
+CLOSED = ("delivered", "discarded", "superseded")
+
+
+class StillOpen(BridgeError):
+    """A delivery with an attempt whose outcome nobody knows can only be ambiguous: finish the attempt first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One version of one record on its way to one hospital. `detail` is the caller's JSON; `retries` counts what was its own fault."""
+
+    tenant: str
+    hospital: str
+    lane: str
+    seq: int
+    kind: str
+    record_id: str
+    version: int
+    state: str
+    reason: str | None
+    detail: bytes | None
+    attempts: int
+    retries: int
+    worker_deaths: int
+    created_at: datetime
+    changed_at: datetime
+    next_at: datetime | None
+    decided_by: str | None
+    closed_at: datetime | None
+
+    @property
+    def id(self) -> str:
+        """The name people and programs say: `hospital/lane/seq`."""
+        return f"{self.hospital}/{self.lane}/{self.seq}"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call to a hospital. `outcome` is None while nobody knows how it ended."""
+
+    tenant: str
+    hospital: str
+    lane: str
+    seq: int
+    number: int
+    step: str
+    request_id: str
+    body_sha256: str
+    worker: str
+    token: int
+    started_at: datetime
+    outcome: str | None = None
+    detail: bytes | None = None
+    ended_at: datetime | None = None
+
+
+def enqueue(tx: Transaction, *, tenant: str, hospital: str, lane: str, kind: str, record_id: str, version: int, now: datetime) -> Delivery:
+    """Puts a stored version of a record on its way; older versions not on their way are superseded.
+
+    `lane` names the patient without telling anything about them. The lane's row stays locked until the commit, so that `seq`
+    is the order of commits. A version older than one enqueued before is superseded at once.
+    """
+    seq = _next_seq(tx, tenant, hospital, lane, now)
+    same = [
+        deliveries.c.tenant == tenant,
+        deliveries.c.hospital == hospital,
+        deliveries.c.kind == kind,
+        deliveries.c.record_id == record_id,
+    ]
+    late = tx.first(select(deliveries.c.seq).where(*same, deliveries.c.version > version).limit(1)) is not None
+    replaced = update(deliveries).where(*same, deliveries.c.closed_at.is_(None), deliveries.c.version <= version)
+    replaced = replaced.where(deliveries.c.state.in_(("pending", "retry_wait", "dead")))
+    tx.execute(replaced.values(state="superseded", next_at=None, changed_at=now, closed_at=now))
+    added = insert(deliveries).values(
+        tenant=tenant, hospital=hospital, lane=lane, seq=seq, kind=kind, record_id=record_id, version=version,
+        state="superseded" if late else "pending", created_at=now, changed_at=now, closed_at=now if late else None,
+    )  # fmt: skip
+    return Delivery(*tx.execute(added.returning(*_columns())).one())
+
+
+def next_delivery(tx: Transaction, lease: Lease, now: datetime) -> Delivery | None:
+    """The first delivery of the lane that may run now: `pending`, `ambiguous` (look first), or `retry_wait` whose time has come.
+
+    Held back: what has an earlier version of the same record still open before it. None: release the lane.
+    """
+    due = or_(deliveries.c.next_at.is_(None), deliveries.c.next_at <= now)
+    found = select(*_columns()).where(*lanes.at(deliveries, lease), *lanes.unblocked(), due)
+    row = tx.first(found.order_by(deliveries.c.seq).limit(1))
+    return Delivery(*row) if row else None
+
+
+def open_attempt(tx: Transaction, delivery: Delivery) -> Attempt | None:
+    """The attempt whose outcome nobody knows; a delivery that has one is verified at the hospital before anything is sent."""
+    found = select(*(attempts.c[name] for name in Attempt.__slots__)).where(*_of(attempts, delivery), attempts.c.outcome.is_(None))
+    row = tx.first(found)
+    return Attempt(*row) if row else None
+
+
+def attempts_of(tx: Transaction, delivery: Delivery) -> list[Attempt]:
+    """Every attempt of the delivery, the first first."""
+    found = select(*(attempts.c[name] for name in Attempt.__slots__)).where(*_of(attempts, delivery))
+    return [Attempt(*row) for row in tx.rows(found.order_by(attempts.c.number))]
+
+
+def begin_attempt(tx: Transaction, lease: Lease, delivery: Delivery, *, step: str, request_id: str, body_sha256: str) -> Attempt | None:
+    """Writes down that a call is about to be made; commit before the first byte leaves.
+
+    None when the delivery was superseded meanwhile: ask `next_delivery` again. Raises `LeaseLost`, `StillOpen`.
+    """
+    lanes.hold(tx, lease)
+    if open_attempt(tx, delivery):
+        raise StillOpen("the last attempt of this delivery has no outcome; verify it first")
+    now = tx.now
+    startable = update(deliveries).where(*_of(deliveries, delivery), deliveries.c.state.in_(("pending", "retry_wait", "sending")))
+    started = startable.values(state="sending", reason=None, next_at=None, changed_at=now, attempts=deliveries.c.attempts + 1)
+    row = tx.first(started.returning(deliveries.c.attempts))
+    if row is None:
+        return None
+    attempt = Attempt(
+        lease.tenant, lease.hospital, lease.lane, delivery.seq, row[0], step, request_id, body_sha256, lease.worker, lease.token, now
+    )
+    tx.execute(insert(attempts).values(**{name: getattr(attempt, name) for name in Attempt.__slots__}))
+    return attempt
+
+
+def finish_attempt(tx: Transaction, lease: Lease, attempt: Attempt, outcome: str, detail: bytes | None = None) -> None:
+    """Writes an attempt's outcome, once: a short word, and the caller's JSON. A later holder of the lane may do so after verifying.
+
+    Raises `LeaseLost`; `StillOpen` never, but `ValueError` when the attempt has an outcome already (evidence is not rewritten).
+    """
+    lanes.hold(tx, lease)
+    call = [*_of(attempts, attempt), attempts.c.number == attempt.number, attempts.c.outcome.is_(None)]
+    if tx.execute(update(attempts).where(*call).values(outcome=outcome, detail=detail, ended_at=tx.now)).rowcount == 0:
+        raise ValueError("the attempt has an outcome already")
+
+
+def settle(
+    tx: Transaction,
+    lease: Lease,
+    delivery: Delivery,
+    *,
+    state: str,
+    reason: str | None = None,
+    detail: bytes | None = None,
+    next_at: datetime | None = None,
+    counted: bool = True,
+) -> bool:
+    """Moves a delivery on: delivered, dead(reason), retry_wait(next_at), ambiguous(next_at?) or pending (verified: not there).
+
+    `counted=False`: a wait that is the hospital's fault, not counted in `retries`. False when the delivery was superseded
+    meanwhile, and nothing was written. Raises `LeaseLost`, and `StillOpen` for any state but ambiguous.
+    """
+    lanes.hold(tx, lease)
+    if state != "ambiguous" and open_attempt(tx, delivery):
+        raise StillOpen("the last attempt of this delivery has no outcome; finish it first")
+    now = tx.now
+    moved = update(deliveries).where(*_of(deliveries, delivery), deliveries.c.closed_at.is_(None)).values(
+        state=state, reason=reason, detail=detail, next_at=next_at, changed_at=now,
+        closed_at=now if state in CLOSED else None,
+        retries=deliveries.c.retries + int(counted and state == "retry_wait"),
+    )  # fmt: skip
+    written = tx.execute(moved).rowcount == 1
+    fault_point("O9")
+    lanes.refresh(tx, lease)
+    lanes.wake_others(tx, delivery)
+    return written
+
+
+def of_record(tx: Transaction, tenant: str, kind: str, record_id: str) -> list[Delivery]:
+    """Every delivery of a record to any hospital, by hospital, then version."""
+    found = select(*_columns()).where(deliveries.c.tenant == tenant, deliveries.c.kind == kind, deliveries.c.record_id == record_id)
+    order = (deliveries.c.hospital, deliveries.c.version, deliveries.c.created_at, deliveries.c.seq)
+    return [Delivery(*row) for row in tx.rows(found.order_by(*order))]
+
+
+def _next_seq(tx: Transaction, tenant: str, hospital: str, lane: str, now: datetime) -> int:
+    taken = _take_seq(tx, tenant, hospital, lane, now)
+    if taken is None:
+        hospitals.know(tx, tenant, hospital)
+        tx.insert_or_ignore(lanes_table, tenant=tenant, hospital=hospital, lane=lane, next_seq=1)
+        taken = _take_seq(tx, tenant, hospital, lane, now)
+    assert taken is not None, "the lane was just made"  # noqa: S101
+    return taken
+
+
+def _take_seq(tx: Transaction, tenant: str, hospital: str, lane: str, now: datetime) -> int | None:
+    here = [lanes_table.c.tenant == tenant, lanes_table.c.hospital == hospital, lanes_table.c.lane == lane]
+    due = case((lanes_table.c.due_at < now, lanes_table.c.due_at), else_=now)
+    taken = update(lanes_table).where(*here).values(next_seq=lanes_table.c.next_seq + 1, due_at=due)
+    row = tx.first(taken.returning(lanes_table.c.next_seq - 1))
+    return row[0] if row else None
+
+
+def _of(table: Table, one: Delivery | Attempt) -> list[ColumnElement[bool]]:
+    return [*lanes.at(table, one), table.c.seq == one.seq]
+
+
+def _columns() -> list[Column[Any]]:
+    return [deliveries.c[name] for name in Delivery.__slots__]

@@ -1,0 +1,91 @@
+"""Every version of every clinic record, in normal form, by (tenant, kind, id, version)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, select, tuple_
+
+from fhir_bridge.errors import BridgeError
+from fhir_bridge.store.database import Transaction
+from fhir_bridge.store.tables import records
+
+
+class VersionTaken(BridgeError):
+    """This version of the record is stored already, with another content: a change needs a higher version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One version of a record. `sha256` (hex) is of the document's canonical bytes, as the caller gave it."""
+
+    tenant: str
+    kind: str
+    id: str
+    version: int
+    patient: str
+    document: bytes
+    sha256: str
+    stored_at: datetime
+
+
+def put(
+    tx: Transaction, *, tenant: str, kind: str, id: str, version: int, patient: str, document: bytes, sha256: str, now: datetime
+) -> Stored:
+    """Stores a version; the same version with the same hash again is the first one (`stored_at` tells). Raises `VersionTaken`.
+
+    A version older than the current one is kept as history; `current` stays the highest.
+    """
+    wanted = Stored(tenant, kind, id, version, patient, document, sha256, now)
+    values = {name: getattr(wanted, name) for name in Stored.__slots__}
+    if tx.insert_or_ignore(records, **values):
+        return wanted
+    first = _one(tx, _of(tenant, kind, id).where(records.c.version == version))
+    if first is None or first.sha256 != sha256:
+        raise VersionTaken(f"version {version} of this {kind} is stored with another content; send a change as a higher version")
+    return first
+
+
+def current(tx: Transaction, tenant: str, kind: str, id: str) -> Stored | None:
+    """The highest version."""
+    return _one(tx, _of(tenant, kind, id).order_by(records.c.version.desc()).limit(1))
+
+
+def version(tx: Transaction, tenant: str, kind: str, id: str, version: int) -> Stored | None:
+    """One version."""
+    return _one(tx, _of(tenant, kind, id).where(records.c.version == version))
+
+
+def versions(tx: Transaction, tenant: str, kind: str, id: str) -> list[Stored]:
+    """All versions, the first first."""
+    return [Stored(*row) for row in tx.rows(_of(tenant, kind, id).order_by(records.c.version))]
+
+
+def listing(tx: Transaction, *, tenant: str, kind: str, before: datetime | None = None, limit: int = 50) -> list[Stored]:
+    """The versions stored most recently, newest first; `before` a time continues a page."""
+    found = _select(records.c.tenant == tenant, records.c.kind == kind)
+    if before:
+        found = found.where(records.c.stored_at < before)
+    return [Stored(*row) for row in tx.rows(found.order_by(records.c.stored_at.desc()).limit(limit))]
+
+
+def of_patient(tx: Transaction, tenant: str, patient: str) -> list[Stored]:
+    """The current version of everything known of one patient."""
+    newest = select(records.c.kind, records.c.id, func.max(records.c.version)).where(records.c.tenant == tenant)
+    newest = newest.where(records.c.patient == patient).group_by(records.c.kind, records.c.id)
+    key = tuple_(records.c.kind, records.c.id, records.c.version)
+    found = _select(records.c.tenant == tenant, records.c.patient == patient, key.in_(newest))
+    return [Stored(*row) for row in tx.rows(found.order_by(records.c.kind, records.c.id))]
+
+
+def _of(tenant: str, kind: str, id: str) -> Select[*tuple[Any, ...]]:
+    return _select(records.c.tenant == tenant, records.c.kind == kind, records.c.id == id)
+
+
+def _select(*where: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    return select(*(records.c[name] for name in Stored.__slots__)).where(*where)
+
+
+def _one(tx: Transaction, found: Select[*tuple[Any, ...]]) -> Stored | None:
+    row = tx.first(found)
+    return Stored(*row) if row else None
