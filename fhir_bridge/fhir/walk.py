@@ -1,0 +1,114 @@
+"""One walk through a resource by R4's types: what the schema says badly or slowly, the rules of data types, and where resources lie inside.
+
+Refuses several spellings of one choice, `30.0` where a whole number belongs, and a null in a list with nothing beside it.
+Bears any shape, so that it can run on what the schema refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, NamedTuple
+
+from fhir_bridge.errors import Fault
+from fhir_bridge.fhir import elements
+from fhir_bridge.fhir.datatypes import RULES
+from fhir_bridge.fhir.paths import Place, rendered
+from fhir_bridge.fhir.references import reference_fault
+
+
+class _Step(NamedTuple):
+    """What to do at one property; properties that need nothing have none."""
+
+    type: str  # empty for a primitive
+    choice: str
+    targets: frozenset[str]
+    whole: bool
+    many: bool
+
+
+@dataclass(slots=True)
+class Walk:
+    """What a walk found in one resource: faults, and the resources right inside it with their places."""
+
+    resource: Mapping[str, Any]
+    faults: list[Fault] = field(default_factory=list)
+    inside: list[tuple[Place, Any]] = field(default_factory=list)
+    container: Mapping[str, Any] | None = None  # what holds `resource`, when it is a contained one
+
+    def add(self, place: Place, message: str) -> None:
+        self.faults.append(Fault(rendered(place), message))
+
+
+def walk(resource: dict[str, Any], kind: str, at: Place, *, container: Mapping[str, Any] | None = None) -> Walk:
+    """Walks `resource` of type `kind`, not into the resources inside it; `at` is where it lies in the whole document."""
+    found = Walk(resource, container=container)
+    _object(resource, kind, at, found)
+    return found
+
+
+def _object(node: dict[str, Any], kind: str, at: Place, found: Walk) -> None:
+    for rule in RULES.get(kind, ()):
+        if broken := rule(node):
+            found.add(at, broken)
+    steps = _steps(kind)
+    chosen: dict[str, str] | None = None
+    for key, value in node.items():
+        step = steps.get(key)
+        if step is None:
+            continue
+        if step.choice:
+            chosen = chosen or {}
+            if chosen.setdefault(step.choice, key.lstrip("_")) != key.lstrip("_"):
+                found.add(at, f"has more than one {step.choice}; keep one")
+        if isinstance(value, dict):
+            if step.type:
+                _one(value, step, (at, key), found)
+        elif isinstance(value, list):
+            _list(value, step, (at, key), found, node)
+        elif step.whole:
+            _whole(value, (at, key), found)
+
+
+def _one(value: dict[str, Any], step: _Step, at: Place, found: Walk) -> None:
+    if step.type == "Resource":
+        found.inside.append((at, value))
+        return
+    if step.type == "Reference" and "reference" in value:
+        broken = reference_fault(value["reference"], step.targets, resource=found.resource, container=found.container)
+        if broken:
+            found.add((at, "reference"), broken)
+    _object(value, step.type, at, found)
+
+
+def _list(values: list[Any], step: _Step, at: Place, found: Walk, node: dict[str, Any]) -> None:
+    for index, value in enumerate(values):
+        if step.type and isinstance(value, dict):
+            _one(value, step, (at, index), found)
+        elif value is None:
+            _null(index, at, found, node)
+        elif step.whole:
+            _whole(value, (at, index), found)
+
+
+def _whole(value: object, at: Place, found: Walk) -> None:
+    if not isinstance(value, int):  # JSON Schema takes 30.0 for a whole number, R4's pattern for integer doesn't
+        found.add(at, "must be a whole number, written without a point")
+
+
+def _null(index: int, at: Place, found: Walk, node: dict[str, Any]) -> None:
+    """ele-1: a null only keeps the place of what the other of `given` and `_given` has there."""
+    key = at[1]
+    other = node.get(key[1:] if str(key).startswith("_") else f"_{key}")  # type: ignore[index]
+    if not isinstance(other, list) or index >= len(other) or other[index] is None:
+        found.add((at, index), "must have a value or an extension; leave the null out (ele-1)")
+
+
+@cache
+def _steps(kind: str) -> dict[str, _Step]:
+    found = {}
+    for name, e in elements.children(kind).items():
+        primitive = e.type in elements.PRIMITIVES
+        whole = e.type in elements.WHOLE_NUMBERS
+        if not primitive or e.choice or whole or e.many:
+            found[name] = _Step("" if primitive else e.type, e.choice, e.targets, whole, e.many)
+    return found
