@@ -17,10 +17,45 @@ from npm_package import fetch
 from r4_definitions import PACKAGE, Definitions, Element
 
 OUT = Path(__file__).resolve().parent.parent / "fhir_bridge" / "fhir"
-TYPES = """AdverseEvent AllergyIntolerance Appointment AppointmentResponse AuditEvent Binary Bundle CapabilityStatement CarePlan
-Communication Condition Coverage Device DocumentReference Encounter EpisodeOfCare Goal Location Medication MedicationAdministration
-MedicationRequest MessageHeader Observation OperationOutcome Organization Parameters Patient Practitioner PractitionerRole Procedure
-Provenance RelatedPerson Schedule ServiceRequest Slot Subscription Task""".split()
+TYPES = [
+    "AdverseEvent",
+    "AllergyIntolerance",
+    "Appointment",
+    "AppointmentResponse",
+    "AuditEvent",
+    "Binary",
+    "Bundle",
+    "CapabilityStatement",
+    "CarePlan",
+    "Communication",
+    "Condition",
+    "Coverage",
+    "Device",
+    "DocumentReference",
+    "Encounter",
+    "EpisodeOfCare",
+    "Goal",
+    "Location",
+    "Medication",
+    "MedicationAdministration",
+    "MedicationRequest",
+    "MessageHeader",
+    "Observation",
+    "OperationOutcome",
+    "Organization",
+    "Parameters",
+    "Patient",
+    "Practitioner",
+    "PractitionerRole",
+    "Procedure",
+    "Provenance",
+    "RelatedPerson",
+    "Schedule",
+    "ServiceRequest",
+    "Slot",
+    "Subscription",
+    "Task",
+]
 
 # Day of month by month, so that 2026-02-30 is no date. Year 0000 is none either (R4, date).
 _YEAR = "([0-9]([0-9]([0-9][1-9]|[1-9]0)|[1-9]00)|[1-9]000)"
@@ -197,7 +232,10 @@ def main() -> None:
             "$defs": generator.schema,
         },
     )
-    _write(OUT / "r4.elements.json.gz", {"checked": TYPES, "resources": generator.resources, "types": generator.elements})
+    _write(
+        OUT / "r4.elements.json.gz",
+        {"checked": TYPES, "primitives": sorted(PRIMITIVES), "resources": generator.resources, "types": generator.elements},
+    )
 
 
 if __name__ == "__main__":

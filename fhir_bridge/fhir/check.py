@@ -14,7 +14,6 @@ from fhir_bridge.fhir.rules import broken_rules
 from fhir_bridge.fhir.schema import schema_faults
 from fhir_bridge.fhir.walk import walk
 
-
 _CARRIERS = frozenset({"Bundle", "Parameters"})  # hold whole resources; any other type holds contained ones
 
 

@@ -15,10 +15,6 @@ from typing import Any
 import msgspec
 
 _INDEX = re.compile(r"\[\d+\]")
-PRIMITIVES = frozenset(
-    "base64Binary boolean canonical code date dateTime decimal id instant integer markdown oid positiveInt string time unsignedInt "
-    "uri url uuid xhtml".split()
-)
 WHOLE_NUMBERS = frozenset({"integer", "positiveInt", "unsignedInt"})
 
 
@@ -36,7 +32,7 @@ class Element:
 def type_of(path: str) -> str | None:
     """The type at `path`: `Quantity`, `dateTime`, `Observation.component` …; None when R4 has no such element."""
     if "." not in path:
-        return path if path in PRIMITIVES or path in _tables()["types"] or path in resource_names() else None
+        return path if is_primitive(path) or path in _tables()["types"] or path in resource_names() else None
     found = element(path)
     return found.type if found else None
 
@@ -70,9 +66,14 @@ def element(path: str) -> Element | None:
 def children(kind: str) -> dict[str, Element]:
     """The JSON properties of a type or part (`Observation.component`) by name, `resourceType` and `_` siblings included."""
     found = {name: _element(row) for name, row in _tables()["types"].get(kind, {}).items()}
-    siblings = {f"_{name}": Element("Element", 0, e.many, e.choice) for name, e in found.items() if e.type in PRIMITIVES}
+    siblings = {f"_{name}": Element("Element", 0, e.many, e.choice) for name, e in found.items() if is_primitive(e.type)}
     own = {"resourceType": Element("code", 1, False)} if kind in _tables()["checked"] else {}
     return own | found | siblings
+
+
+def is_primitive(kind: str) -> bool:
+    """True for `code`, `dateTime` and the like: what JSON writes as a text, number or boolean, with a `_` sibling beside it."""
+    return kind in _tables()["primitives"]
 
 
 @cache

@@ -51,22 +51,25 @@ def _object(node: dict[str, Any], kind: str, at: Place, found: Walk) -> None:
         if broken := rule(node):
             found.add(at, broken)
     steps = _steps(kind)
-    chosen: dict[str, str] | None = None
+    chosen: dict[str, str] = {}
     for key, value in node.items():
         step = steps.get(key)
         if step is None:
             continue
-        if step.choice:
-            chosen = chosen or {}
-            if chosen.setdefault(step.choice, key.lstrip("_")) != key.lstrip("_"):
-                found.add(at, f"has more than one {step.choice}; keep one")
-        if isinstance(value, dict):
-            if step.type:
-                _one(value, step, (at, key), found)
-        elif isinstance(value, list):
+        if step.choice and chosen.setdefault(step.choice, key.lstrip("_")) != key.lstrip("_"):
+            found.add(at, f"has more than one {step.choice}; keep one")
+        if isinstance(value, list):
             _list(value, step, (at, key), found, node)
-        elif step.whole:
-            _whole(value, (at, key), found)
+        else:
+            _single(value, step, (at, key), found)
+
+
+def _single(value: object, step: _Step, at: Place, found: Walk) -> None:
+    if not isinstance(value, dict):
+        if step.whole and not isinstance(value, int):  # JSON Schema takes 30.0 for whole; R4's pattern for integer doesn't
+            found.add(at, "must be a whole number, written without a point")
+    elif step.type:
+        _one(value, step, at, found)
 
 
 def _one(value: dict[str, Any], step: _Step, at: Place, found: Walk) -> None:
@@ -82,17 +85,10 @@ def _one(value: dict[str, Any], step: _Step, at: Place, found: Walk) -> None:
 
 def _list(values: list[Any], step: _Step, at: Place, found: Walk, node: dict[str, Any]) -> None:
     for index, value in enumerate(values):
-        if step.type and isinstance(value, dict):
-            _one(value, step, (at, index), found)
-        elif value is None:
+        if value is None:
             _null(index, at, found, node)
-        elif step.whole:
-            _whole(value, (at, index), found)
-
-
-def _whole(value: object, at: Place, found: Walk) -> None:
-    if not isinstance(value, int):  # JSON Schema takes 30.0 for a whole number, R4's pattern for integer doesn't
-        found.add(at, "must be a whole number, written without a point")
+        else:
+            _single(value, step, (at, index), found)
 
 
 def _null(index: int, at: Place, found: Walk, node: dict[str, Any]) -> None:
@@ -107,7 +103,7 @@ def _null(index: int, at: Place, found: Walk, node: dict[str, Any]) -> None:
 def _steps(kind: str) -> dict[str, _Step]:
     found = {}
     for name, e in elements.children(kind).items():
-        primitive = e.type in elements.PRIMITIVES
+        primitive = elements.is_primitive(e.type)
         whole = e.type in elements.WHOLE_NUMBERS
         if not primitive or e.choice or whole or e.many:
             found[name] = _Step("" if primitive else e.type, e.choice, e.targets, whole, e.many)
