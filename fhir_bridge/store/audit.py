@@ -68,14 +68,13 @@ def write(tx: Transaction, *, tenant: str, actor: str, action: str, subject: str
 
 def head(tx: Transaction, tenant: str) -> Head:
     """The end of the chain, to be kept outside the database."""
-    row = tx.first(_head(tenant))
-    return Head(*row) if row else Head(0, _BEGINNING)
+    return tx.one(Head, _head(tenant)) or Head(0, _BEGINNING)
 
 
 def of_subject(tx: Transaction, tenant: str, subject: str) -> list[Entry]:
     """What was done to one record, delivery or client, the first first."""
     found = _rows().where(table.c.tenant == tenant, table.c.subject == subject)
-    return [Entry(*row) for row in tx.rows(found.order_by(table.c.seq))]
+    return tx.every(Entry, found.order_by(table.c.seq))
 
 
 def verify(tx: Transaction, tenant: str, key: bytes, *, anchor: Head | None = None) -> Broken | None:

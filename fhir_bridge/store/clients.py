@@ -68,7 +68,7 @@ def revoke(tx: Transaction, *, tenant: str, id: str, now: datetime) -> bool:
 def listing(tx: Transaction, tenant: str | None = None) -> list[Client]:
     """All clients, the revoked ones too."""
     found = select(*_columns()).order_by(table.c.tenant, table.c.created_at, table.c.id)
-    return [Client(*row) for row in tx.rows(found.where(table.c.tenant == tenant) if tenant else found)]
+    return tx.every(Client, found.where(table.c.tenant == tenant) if tenant else found)
 
 
 def _hash(key: str) -> str:

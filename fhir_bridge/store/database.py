@@ -6,8 +6,8 @@ of a lock; reading ones cannot write. Database errors leave here as `StoreError`
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Engine, Executable, Row, Table, create_engine, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -17,6 +17,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from fhir_bridge import clock
 from fhir_bridge.errors import BridgeError, Fault, Refused
 from fhir_bridge.store import migrating, on_postgresql, on_sqlite
+
+T = TypeVar("T")
 
 POOL_SECONDS = 2  # a web worker that cannot have a connection by then answers 503
 
@@ -45,7 +47,7 @@ class Transaction:
             return self._clock()
         if self.on_postgresql:
             found: datetime = self.connection.execute(select(func.clock_timestamp())).scalar_one()
-            return found.astimezone(clock.UTC)
+            return found.astimezone(UTC)
         return clock.utc_now()
 
     @property
@@ -57,14 +59,23 @@ class Transaction:
         """The driver's own connection (psycopg or sqlite3), for a library that must write within this transaction."""
         return self.connection.connection.driver_connection
 
-    def execute(self, statement: Executable) -> CursorResult[Any]:
-        return self.connection.execute(statement)  # type: ignore[return-value]  # Core always gives a cursor
+    def execute(self, statement: Executable) -> CursorResult[*tuple[Any, ...]]:
+        return self.connection.execute(statement)
 
-    def first(self, statement: Executable) -> Row[Any] | None:
+    def first(self, statement: Executable) -> Row[*tuple[Any, ...]] | None:
         return self.connection.execute(statement).first()
 
-    def rows(self, statement: Executable) -> list[Row[Any]]:
+    def rows(self, statement: Executable) -> list[Row[*tuple[Any, ...]]]:
         return list(self.connection.execute(statement).all())
+
+    def one(self, kind: Callable[..., T], statement: Executable) -> T | None:
+        """The first row as a `kind`, its columns in the order of the fields."""
+        row = self.first(statement)
+        return None if row is None else kind(*row)
+
+    def every(self, kind: Callable[..., T], statement: Executable) -> list[T]:
+        """Each row as a `kind`."""
+        return [kind(*row) for row in self.rows(statement)]
 
     def insert_or_ignore(self, table: Table, **values: Any) -> bool:
         """Inserts a row unless its key exists; True if it was inserted. Waits for another transaction about to insert the same."""
@@ -103,8 +114,8 @@ class Store:
     def reading(self) -> Iterator[Transaction]:
         """A transaction that cannot write. Raises `Unavailable` or `StoreError`."""
         with _translated(), self._engine.connect() as connection:
-            with connection.execution_options(postgresql_readonly=True, sqlite_readonly=True).begin():
-                yield Transaction(connection, self._clock)
+            connection.execution_options(postgresql_readonly=True, sqlite_readonly=True)
+            yield Transaction(connection, self._clock)
 
     def upgrade(self) -> None:
         """Brings the tables to this version's; harmless when they are, and when another process does the same."""
@@ -113,8 +124,8 @@ class Store:
 
     def revision(self) -> tuple[str | None, str]:
         """(the revision the tables are at, or None for an empty database; the one this version needs)."""
-        with _translated(), self._engine.connect() as connection:
-            return migrating.current(connection), migrating.head()
+        with self.reading() as tx:
+            return migrating.current(tx.connection), migrating.head()
 
     def check(self) -> list[Fault]:
         """What keeps this database from being used: unreachable, unsafe, tables of another version. Empty when nothing does."""

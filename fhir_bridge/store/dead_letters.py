@@ -10,7 +10,7 @@ from fhir_bridge.errors import BridgeError
 from fhir_bridge.store import lanes
 from fhir_bridge.store.columns import UTCDateTime
 from fhir_bridge.store.database import Transaction
-from fhir_bridge.store.outbox import Delivery
+from fhir_bridge.store.rows import Delivery
 from fhir_bridge.store.tables import deliveries, hospitals
 from fhir_bridge.store.tables import lanes as lanes_table
 
@@ -41,8 +41,7 @@ def delivery(tx: Transaction, tenant: str, id: str) -> Delivery | None:
     if not seq.isdecimal():
         return None
     found = _select().where(deliveries.c.tenant == tenant, deliveries.c.hospital == hospital)
-    row = tx.first(found.where(deliveries.c.lane == lane, deliveries.c.seq == int(seq)))
-    return Delivery(*row) if row else None
+    return tx.one(Delivery, found.where(deliveries.c.lane == lane, deliveries.c.seq == int(seq)))
 
 
 def waiting(tx: Transaction, tenant: str | None = None, *, limit: int = 100) -> list[Delivery]:
@@ -73,21 +72,21 @@ def discard(tx: Transaction, delivery: Delivery, who: str, why: str) -> None:
 
 
 def blocked_lanes(tx: Transaction, now: datetime, tenant: str | None = None, *, limit: int = 100) -> list[BlockedLane]:
-    """Lanes that do not move by themselves now, the longest blocked first: dead or waiting deliveries, paused hospitals, open breakers."""
+    """Lanes that stand still now, the longest first: dead or waiting deliveries, paused hospitals, open breakers."""
     stuck = or_(
         hospitals.c.paused_at.is_not(None), hospitals.c.opened_at.is_not(None), deliveries.c.state == "dead", deliveries.c.next_at > now
     )
     first = select(*_LANE, func.min(deliveries.c.seq).label("seq")).join(hospitals, _THERE)
-    first = first.where(deliveries.c.closed_at.is_(None), stuck, *_of_tenant(tenant)).group_by(*_LANE).subquery()
+    oldest = first.where(deliveries.c.closed_at.is_(None), stuck, *_of_tenant(tenant)).group_by(*_LANE).subquery()
     cause = case(
         (hospitals.c.paused_at.is_not(None), "paused"), (hospitals.c.opened_at.is_not(None), "breaker-open"), else_=deliveries.c.state
     )
     why = func.coalesce(hospitals.c.paused_why, hospitals.c.why_open, deliveries.c.reason)
     since = func.coalesce(hospitals.c.paused_at, hospitals.c.opened_at, deliveries.c.changed_at, type_=UTCDateTime())
     found = select(*_LANE, cause, why, since.label("since"), deliveries.c.kind, deliveries.c.record_id, _behind())
-    same = [deliveries.c[name] == first.c[name] for name in ("tenant", "hospital", "lane", "seq")]
-    found = found.join(first, and_(*same)).join(hospitals, _THERE).order_by("since").limit(limit)
-    return [BlockedLane(*row) for row in tx.rows(found)]
+    same = [deliveries.c[name] == oldest.c[name] for name in ("tenant", "hospital", "lane", "seq")]
+    found = found.join(oldest, and_(*same)).join(hospitals, _THERE).order_by("since").limit(limit)
+    return tx.every(BlockedLane, found)
 
 
 _LANE = (deliveries.c.tenant, deliveries.c.hospital, deliveries.c.lane)
@@ -110,7 +109,7 @@ def _select() -> Select[*tuple[Any, ...]]:
 
 def _open(tx: Transaction, tenant: str | None, state: ColumnElement[bool], limit: int) -> list[Delivery]:
     found = _select().where(deliveries.c.closed_at.is_(None), state, *_of_tenant(tenant))
-    return [Delivery(*row) for row in tx.rows(found.order_by(deliveries.c.created_at, deliveries.c.seq).limit(limit))]
+    return tx.every(Delivery, found.order_by(deliveries.c.created_at, deliveries.c.seq).limit(limit))
 
 
 def _revive(tx: Transaction, delivery: Delivery, **values: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, or_, select, update
 
+from fhir_bridge.faults import fault_point
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.tables import hospitals as table
 from fhir_bridge.store.tables import statements
@@ -51,14 +52,13 @@ class Statement:
 
 def of(tx: Transaction, tenant: str, hospital: str) -> Hospital:
     """The hospital's state; a hospital never heard of is closed and not paused."""
-    row = tx.first(_select().where(*_at(tenant, hospital)))
-    return Hospital(*row) if row else Hospital(tenant, hospital)
+    return tx.one(Hospital, _select().where(*_at(tenant, hospital))) or Hospital(tenant, hospital)
 
 
 def listing(tx: Transaction, tenant: str | None = None) -> list[Hospital]:
     """Every hospital something was ever enqueued for or said about."""
     found = _select().order_by(table.c.tenant, table.c.hospital)
-    return [Hospital(*row) for row in tx.rows(found.where(table.c.tenant == tenant) if tenant else found)]
+    return tx.every(Hospital, found.where(table.c.tenant == tenant) if tenant else found)
 
 
 def know(tx: Transaction, tenant: str, hospital: str) -> None:
@@ -67,7 +67,7 @@ def know(tx: Transaction, tenant: str, hospital: str) -> None:
 
 
 def failed(tx: Transaction, tenant: str, hospital: str, *, wait: timedelta, why: str, now: datetime) -> Hospital:
-    """Counts a connectivity failure, and opens the breaker until `now + wait` at the limit or when a probe failed. Returns the new state."""
+    """Counts a connectivity failure; opens the breaker until `now + wait` at the limit, or again when a probe failed."""
     before = _locked(tx, tenant, hospital)
     failures, recent = before.failures + 1, (before.recent + "F")[-WINDOW:]
     _set(tx, tenant, hospital, failures=failures, recent=recent)
@@ -78,6 +78,7 @@ def failed(tx: Transaction, tenant: str, hospital: str, *, wait: timedelta, why:
 def trip(tx: Transaction, tenant: str, hospital: str, *, until: datetime, why: str, now: datetime) -> Hospital:
     """Opens the breaker at once until `until` (refused sign-in, 403, Retry-After): `why` is a word for people, without values."""
     before = _locked(tx, tenant, hospital)
+    fault_point("O14")
     opened = before.opened_at or now
     _set(tx, tenant, hospital, opened_at=opened, retry_at=until, why_open=why, probe_lane=None, probe_until=None)
     return of(tx, tenant, hospital)
@@ -111,9 +112,8 @@ def resume(tx: Transaction, tenant: str, hospital: str) -> bool:
 
 def statement(tx: Transaction, tenant: str, hospital: str) -> Statement | None:
     """What the hospital's server last said it can do; None when it was never asked."""
-    columns = (statements.c[name] for name in Statement.__slots__)
-    row = tx.first(select(*columns).where(statements.c.tenant == tenant, statements.c.hospital == hospital))
-    return Statement(*row) if row else None
+    found = select(*(statements.c[name] for name in Statement.__slots__))
+    return tx.one(Statement, found.where(statements.c.tenant == tenant, statements.c.hospital == hospital))
 
 
 def keep_statement(tx: Transaction, tenant: str, hospital: str, *, statement: bytes, sha256: str, now: datetime) -> Statement:
@@ -151,8 +151,7 @@ def end_probe(tx: Transaction, tenant: str, hospital: str, *, lane: str) -> None
 
 def _locked(tx: Transaction, tenant: str, hospital: str) -> Hospital:
     know(tx, tenant, hospital)
-    row = tx.first(_select().where(*_at(tenant, hospital)).with_for_update())
-    return Hospital(*row) if row else Hospital(tenant, hospital)
+    return tx.one(Hospital, _select().where(*_at(tenant, hospital)).with_for_update()) or Hospital(tenant, hospital)
 
 
 def _set(tx: Transaction, tenant: str, hospital: str, **values: object) -> None:

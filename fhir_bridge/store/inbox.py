@@ -29,12 +29,8 @@ class Remembered:
 
 def remembered(tx: Transaction, *, tenant: str, client: str, key: str) -> Remembered | None:
     """The first answer given under this key, None if there is none yet."""
-    found = tx.first(
-        select(inbox.c.body_sha256, inbox.c.status, inbox.c.response).where(
-            inbox.c.tenant == tenant, inbox.c.client == client, inbox.c.key == key
-        )
-    )
-    return Remembered(*found) if found else None
+    found = select(inbox.c.body_sha256, inbox.c.status, inbox.c.response)
+    return tx.one(Remembered, found.where(inbox.c.tenant == tenant, inbox.c.client == client, inbox.c.key == key))
 
 
 def remember(tx: Transaction, *, tenant: str, client: str, key: str, body_sha256: str, status: int, response: bytes, now: datetime) -> None:

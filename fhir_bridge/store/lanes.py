@@ -8,34 +8,25 @@ refreshes it; too early is harmless (a lease that finds nothing), too late never
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Alias, ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, exists, func, or_, select, update
 
 from fhir_bridge.errors import BridgeError
 from fhir_bridge.faults import fault_point
 from fhir_bridge.store import hospitals
 from fhir_bridge.store.database import Transaction
+from fhir_bridge.store.rows import Attempt, Delivery, Lease
 from fhir_bridge.store.tables import attempts, deliveries
+from fhir_bridge.store.tables import hospitals as hospitals_table
 from fhir_bridge.store.tables import lanes as lanes_table
+
+InLane = Lease | Delivery | Attempt
 
 
 class LeaseLost(BridgeError):
     """Another worker holds the lane, or nobody does: write nothing more, ask for a lease again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to work on one lane until `until`. `probe`: the hospital's breaker is half open; one delivery, then report."""
-
-    tenant: str
-    hospital: str
-    lane: str
-    token: int
-    until: datetime
-    worker: str
-    probe: bool = False
 
 
 def lease(tx: Transaction, *, worker: str, seconds: float, hospital: str | None = None) -> Lease | None:
@@ -83,13 +74,13 @@ def hold(tx: Transaction, lease: Lease) -> None:
         raise LeaseLost("the lease of this lane has passed to another worker")
 
 
-def refresh(tx: Transaction, lane: object) -> None:
-    """Works out anew when the lane (anything with tenant, hospital, lane) is due. The caller holds its row."""
+def refresh(tx: Transaction, lane: InLane) -> None:
+    """Works out anew when the lane is due. The caller holds its row."""
     due = select(func.min(func.coalesce(deliveries.c.next_at, deliveries.c.created_at))).where(*at(deliveries, lane), *unblocked())
     tx.execute(update(lanes_table).where(*at(lanes_table, lane)).values(due_at=due.scalar_subquery()))
 
 
-def wake_others(tx: Transaction, delivery: object) -> None:
+def wake_others(tx: Transaction, delivery: Delivery) -> None:
     """A record that moved to another patient waits in that patient's lane for this delivery: let it look again."""
     same = [deliveries.c[name] == getattr(delivery, name) for name in ("tenant", "hospital", "kind", "record_id")]
     waiting = select(deliveries.c.lane).where(*same, deliveries.c.closed_at.is_(None), deliveries.c.lane != delivery.lane)
@@ -97,9 +88,9 @@ def wake_others(tx: Transaction, delivery: object) -> None:
     tx.execute(update(lanes_table).where(*here, lanes_table.c.lane.in_(waiting)).values(due_at=tx.now))
 
 
-def at(table: object, lane: object) -> Sequence[ColumnElement[bool]]:
-    """`table` (with the columns tenant, hospital, lane) narrowed to one lane."""
-    return [getattr(table, "c")[name] == getattr(lane, name) for name in ("tenant", "hospital", "lane")]  # noqa: B009
+def at(table: Table, lane: InLane) -> list[ColumnElement[bool]]:
+    """`table` narrowed to the lane of a lease, a delivery or an attempt."""
+    return [table.c.tenant == lane.tenant, table.c.hospital == lane.hospital, table.c.lane == lane.lane]
 
 
 def unblocked() -> Sequence[ColumnElement[bool]]:
@@ -107,7 +98,7 @@ def unblocked() -> Sequence[ColumnElement[bool]]:
 
     Earlier means an older version, in whatever lane: a session moved to another patient is the same resource at the hospital.
     """
-    earlier: Alias = deliveries.alias("earlier")
+    earlier = deliveries.alias("earlier")
     same = [earlier.c[name] == deliveries.c[name] for name in ("tenant", "hospital", "kind", "record_id")]
     before = or_(
         earlier.c.version < deliveries.c.version,
@@ -122,7 +113,7 @@ def unblocked() -> Sequence[ColumnElement[bool]]:
 
 def _hospitals_with_work(tx: Transaction, now: datetime, hospital: str | None) -> list[tuple[str, str, bool]]:
     """(tenant, hospital, half open) of those that may be called and have a free due lane, the one that waited longest first."""
-    table = hospitals.table
+    table = hospitals_table
     first_due = (
         select(func.min(lanes_table.c.due_at))
         .where(lanes_table.c.tenant == table.c.tenant, lanes_table.c.hospital == table.c.hospital, *_free(now))
@@ -153,7 +144,8 @@ def _take(tx: Transaction, wanted: Lease) -> Lease:
 
 def _leave_behind(tx: Transaction, lane: Lease, *, died: bool) -> None:
     """What a holder left in the middle: a call without an outcome is ambiguous, a delivery between two calls begins again."""
-    call = select(attempts.c.number).where(*at(attempts, deliveries.c), attempts.c.seq == deliveries.c.seq, attempts.c.outcome.is_(None))
+    same = [attempts.c[name] == deliveries.c[name] for name in ("tenant", "hospital", "lane", "seq")]
+    call = select(attempts.c.number).where(*same, attempts.c.outcome.is_(None))
     midway = [*at(deliveries, lane), deliveries.c.closed_at.is_(None), deliveries.c.state == "sending"]
     changed = {"changed_at": tx.now, "worker_deaths": deliveries.c.worker_deaths + int(died)}
     tx.execute(update(deliveries).where(*midway, call.exists()).values(state="ambiguous", **changed))

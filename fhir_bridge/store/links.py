@@ -42,7 +42,7 @@ def of_record(tx: Transaction, tenant: str, kind: str, record_id: str, *, hospit
     if hospital:
         where.append(link_records.c.hospital == hospital)
     found = select(*_columns()).select_from(links.join(link_records, and_(*same))).where(*where)
-    return [Link(*row) for row in tx.rows(found.order_by(links.c.hospital, links.c.ours))]
+    return tx.every(Link, found.order_by(links.c.hospital, links.c.ours))
 
 
 def records_of(tx: Transaction, tenant: str, hospital: str, ours: str) -> list[tuple[str, str]]:
@@ -55,14 +55,12 @@ def records_of(tx: Transaction, tenant: str, hospital: str, ours: str) -> list[t
 
 def by_ours(tx: Transaction, tenant: str, hospital: str, ours: str) -> Link | None:
     """The link of our `Type/uuid`."""
-    row = tx.first(select(*_columns()).where(*_at(tenant, hospital), links.c.ours == ours))
-    return Link(*row) if row else None
+    return tx.one(Link, select(*_columns()).where(*_at(tenant, hospital), links.c.ours == ours))
 
 
 def by_theirs(tx: Transaction, tenant: str, hospital: str, theirs: str) -> list[Link]:
     """The links of the hospital's `Type/id`: seldom more than one (a patient registered twice here and once there)."""
-    rows = tx.rows(select(*_columns()).where(*_at(tenant, hospital), links.c.theirs == theirs).order_by(links.c.ours))
-    return [Link(*row) for row in rows]
+    return tx.every(Link, select(*_columns()).where(*_at(tenant, hospital), links.c.theirs == theirs).order_by(links.c.ours))
 
 
 def _at(tenant: str, hospital: str) -> Sequence[ColumnElement[bool]]:

@@ -10,7 +10,6 @@ A delivery carries a whole version of a record, so a newer version takes the pla
 deliveries run in `seq` order, one at a time; one that waits or is dead holds back later ones of its own record and no others.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +19,8 @@ from fhir_bridge.errors import BridgeError
 from fhir_bridge.faults import fault_point
 from fhir_bridge.store import hospitals, lanes
 from fhir_bridge.store.database import Transaction
-from fhir_bridge.store.lanes import Lease, LeaseLost, lease, release, renew
+from fhir_bridge.store.lanes import LeaseLost, lease, release, renew
+from fhir_bridge.store.rows import Attempt, Delivery, Lease
 from fhir_bridge.store.tables import attempts, deliveries
 from fhir_bridge.store.tables import lanes as lanes_table
 
@@ -48,55 +48,6 @@ CLOSED = ("delivered", "discarded", "superseded")
 
 class StillOpen(BridgeError):
     """A delivery with an attempt whose outcome nobody knows can only be ambiguous: finish the attempt first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One version of one record on its way to one hospital. `detail` is the caller's JSON; `retries` counts what was its own fault."""
-
-    tenant: str
-    hospital: str
-    lane: str
-    seq: int
-    kind: str
-    record_id: str
-    version: int
-    state: str
-    reason: str | None
-    detail: bytes | None
-    attempts: int
-    retries: int
-    worker_deaths: int
-    created_at: datetime
-    changed_at: datetime
-    next_at: datetime | None
-    decided_by: str | None
-    closed_at: datetime | None
-
-    @property
-    def id(self) -> str:
-        """The name people and programs say: `hospital/lane/seq`."""
-        return f"{self.hospital}/{self.lane}/{self.seq}"
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One call to a hospital. `outcome` is None while nobody knows how it ended."""
-
-    tenant: str
-    hospital: str
-    lane: str
-    seq: int
-    number: int
-    step: str
-    request_id: str
-    body_sha256: str
-    worker: str
-    token: int
-    started_at: datetime
-    outcome: str | None = None
-    detail: bytes | None = None
-    ended_at: datetime | None = None
 
 
 def enqueue(tx: Transaction, *, tenant: str, hospital: str, lane: str, kind: str, record_id: str, version: int, now: datetime) -> Delivery:
@@ -130,21 +81,19 @@ def next_delivery(tx: Transaction, lease: Lease, now: datetime) -> Delivery | No
     """
     due = or_(deliveries.c.next_at.is_(None), deliveries.c.next_at <= now)
     found = select(*_columns()).where(*lanes.at(deliveries, lease), *lanes.unblocked(), due)
-    row = tx.first(found.order_by(deliveries.c.seq).limit(1))
-    return Delivery(*row) if row else None
+    return tx.one(Delivery, found.order_by(deliveries.c.seq).limit(1))
 
 
 def open_attempt(tx: Transaction, delivery: Delivery) -> Attempt | None:
     """The attempt whose outcome nobody knows; a delivery that has one is verified at the hospital before anything is sent."""
     found = select(*(attempts.c[name] for name in Attempt.__slots__)).where(*_of(attempts, delivery), attempts.c.outcome.is_(None))
-    row = tx.first(found)
-    return Attempt(*row) if row else None
+    return tx.one(Attempt, found)
 
 
 def attempts_of(tx: Transaction, delivery: Delivery) -> list[Attempt]:
     """Every attempt of the delivery, the first first."""
     found = select(*(attempts.c[name] for name in Attempt.__slots__)).where(*_of(attempts, delivery))
-    return [Attempt(*row) for row in tx.rows(found.order_by(attempts.c.number))]
+    return tx.every(Attempt, found.order_by(attempts.c.number))
 
 
 def begin_attempt(tx: Transaction, lease: Lease, delivery: Delivery, *, step: str, request_id: str, body_sha256: str) -> Attempt | None:
@@ -215,7 +164,7 @@ def of_record(tx: Transaction, tenant: str, kind: str, record_id: str) -> list[D
     """Every delivery of a record to any hospital, by hospital, then version."""
     found = select(*_columns()).where(deliveries.c.tenant == tenant, deliveries.c.kind == kind, deliveries.c.record_id == record_id)
     order = (deliveries.c.hospital, deliveries.c.version, deliveries.c.created_at, deliveries.c.seq)
-    return [Delivery(*row) for row in tx.rows(found.order_by(*order))]
+    return tx.every(Delivery, found.order_by(*order))
 
 
 def _next_seq(tx: Transaction, tenant: str, hospital: str, lane: str, now: datetime) -> int:

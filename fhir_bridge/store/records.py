@@ -40,7 +40,7 @@ def put(
     values = {name: getattr(wanted, name) for name in Stored.__slots__}
     if tx.insert_or_ignore(records, **values):
         return wanted
-    first = _one(tx, _of(tenant, kind, id).where(records.c.version == version))
+    first = tx.one(Stored, _of(tenant, kind, id).where(records.c.version == version))
     if first is None or first.sha256 != sha256:
         raise VersionTaken(f"version {version} of this {kind} is stored with another content; send a change as a higher version")
     return first
@@ -48,17 +48,17 @@ def put(
 
 def current(tx: Transaction, tenant: str, kind: str, id: str) -> Stored | None:
     """The highest version."""
-    return _one(tx, _of(tenant, kind, id).order_by(records.c.version.desc()).limit(1))
+    return tx.one(Stored, _of(tenant, kind, id).order_by(records.c.version.desc()).limit(1))
 
 
 def version(tx: Transaction, tenant: str, kind: str, id: str, version: int) -> Stored | None:
     """One version."""
-    return _one(tx, _of(tenant, kind, id).where(records.c.version == version))
+    return tx.one(Stored, _of(tenant, kind, id).where(records.c.version == version))
 
 
 def versions(tx: Transaction, tenant: str, kind: str, id: str) -> list[Stored]:
     """All versions, the first first."""
-    return [Stored(*row) for row in tx.rows(_of(tenant, kind, id).order_by(records.c.version))]
+    return tx.every(Stored, _of(tenant, kind, id).order_by(records.c.version))
 
 
 def listing(tx: Transaction, *, tenant: str, kind: str, before: datetime | None = None, limit: int = 50) -> list[Stored]:
@@ -66,7 +66,7 @@ def listing(tx: Transaction, *, tenant: str, kind: str, before: datetime | None 
     found = _select(records.c.tenant == tenant, records.c.kind == kind)
     if before:
         found = found.where(records.c.stored_at < before)
-    return [Stored(*row) for row in tx.rows(found.order_by(records.c.stored_at.desc()).limit(limit))]
+    return tx.every(Stored, found.order_by(records.c.stored_at.desc()).limit(limit))
 
 
 def of_patient(tx: Transaction, tenant: str, patient: str) -> list[Stored]:
@@ -75,7 +75,7 @@ def of_patient(tx: Transaction, tenant: str, patient: str) -> list[Stored]:
     newest = newest.where(records.c.patient == patient).group_by(records.c.kind, records.c.id)
     key = tuple_(records.c.kind, records.c.id, records.c.version)
     found = _select(records.c.tenant == tenant, records.c.patient == patient, key.in_(newest))
-    return [Stored(*row) for row in tx.rows(found.order_by(records.c.kind, records.c.id))]
+    return tx.every(Stored, found.order_by(records.c.kind, records.c.id))
 
 
 def _of(tenant: str, kind: str, id: str) -> Select[*tuple[Any, ...]]:
@@ -84,8 +84,3 @@ def _of(tenant: str, kind: str, id: str) -> Select[*tuple[Any, ...]]:
 
 def _select(*where: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     return select(*(records.c[name] for name in Stored.__slots__)).where(*where)
-
-
-def _one(tx: Transaction, found: Select[*tuple[Any, ...]]) -> Stored | None:
-    row = tx.first(found)
-    return Stored(*row) if row else None
