@@ -1,19 +1,22 @@
-"""How gunicorn serves the bridge: threads, a long goodbye, no control socket, no log of addresses.
+"""How gunicorn serves the bridge: threads, a long goodbye, no control socket, no log of addresses."""
 
-Used by `fhir-bridge serve`, or by `gunicorn -c python:fhir_bridge.web.gunicorn "fhir_bridge.web.app:from_environ()"`.
-"""
+from pathlib import Path
+from typing import Any
 
-from fhir_bridge.settings import Settings
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # gunicorn's heartbeat files; on a slow disk they would stall the workers
 
-_settings = Settings.from_environ()
 
-bind = f"{_settings.host}:{_settings.port}"
-workers = _settings.web_workers
-worker_class = "gthread"
-threads = 4
-preload_app = True  # code and code tables are shared by the workers
-graceful_timeout = 75  # longer than the longest request; give the supervisor 90
-timeout = 75
-max_requests = 0  # a worker that ends by count can cut a connection off; ours do not leak
-control_socket_disable = True  # there is none in a read-only container
-accesslog = None  # gunicorn's would write query strings; ours is web/requests_log.py
+def options(*, host: str, port: int, workers: int) -> dict[str, Any]:
+    """gunicorn's settings. Each worker builds its own application after the fork, so that no database connection is shared."""
+    return {
+        "bind": f"{host}:{port}",
+        "workers": workers,
+        "worker_class": "gthread",
+        "threads": 8,
+        "graceful_timeout": 75,  # longer than the longest request; give the supervisor 90
+        "timeout": 75,
+        "max_requests": 0,  # a worker that ends by count can cut a connection off; ours do not leak
+        "control_socket_disable": True,  # its default place, the home folder, is read-only in a container
+        "accesslog": None,  # gunicorn's own would write query strings; ours is web/requests_log.py
+        "worker_tmp_dir": str(SHARED_MEMORY) if SHARED_MEMORY.is_dir() else None,
+    }

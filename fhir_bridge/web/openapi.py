@@ -2,14 +2,13 @@
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from flask import Blueprint, Flask, Response, send_from_directory
 from flask_smorest import Api
 from werkzeug.exceptions import HTTPException
 
 from fhir_bridge import __version__
-from fhir_bridge.web import keys, problems
+from fhir_bridge.web import clinic_docs, keys, problems
 
 OURS = Path(__file__).with_name("static")
 SWAGGER_UI = Path(str(files("flask_swagger_ui") / "dist"))
@@ -37,14 +36,10 @@ class ProblemApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
         api = cls(app, spec_kwargs={"info": {"description": DESCRIPTION}, "security": [{name: []} for name in keys.SECURITY_SCHEMES]})
         for name, scheme in keys.SECURITY_SCHEMES.items():
             api.spec.components.security_scheme(name, scheme)
-        add_schema(api.spec, "Problem", problems.SCHEMA)
+        for name, schema in clinic_docs.SCHEMAS.items():
+            api.spec.components.schemas[name] = {key: value for key, value in schema.items() if key != "$schema"}
         app.register_blueprint(_docs())
         return api
-
-
-def add_schema(spec: Any, name: str, schema: dict[str, Any]) -> None:
-    """Put a JSON Schema under components/schemas/`name`."""
-    spec.components.schemas[name] = {key: value for key, value in schema.items() if key != "$schema"}
 
 
 def _docs() -> Blueprint:

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from flask import Blueprint
 
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.web.problems import Problem
+from fhir_bridge.web.problems import RETRY_SOON, Problem
 
 
 def blueprint(bridge: Bridge) -> Blueprint:
@@ -19,7 +19,7 @@ def blueprint(bridge: Bridge) -> Blueprint:
     @routes.get("/readyz")
     def readyz() -> dict[str, str]:
         if faults := bridge.store.check():
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "Not ready for work.", faults=faults, headers={"Retry-After": "5"})
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "Not ready for work.", faults=faults, headers=RETRY_SOON)
         return {"status": "ready"}
 
     return routes

@@ -13,6 +13,9 @@ from werkzeug.exceptions import HTTPException
 
 from fhir_bridge import documents
 from fhir_bridge.errors import BridgeError, Fault, Refused
+from fhir_bridge.store.database import Unavailable
+from fhir_bridge.store.records import VersionTaken
+from fhir_bridge.sync.accept import KeyReused
 from fhir_bridge.web.requests_log import failure
 
 MEDIA_TYPE = "application/problem+json"
@@ -37,6 +40,9 @@ SCHEMA: dict[str, Any] = {
 }
 
 
+RETRY_SOON = {"Retry-After": "5"}
+
+
 class Problem(BridgeError):
     """A request refused with one status, what to do, and headers that belong to it."""
 
@@ -58,16 +64,13 @@ def render(problem: Problem) -> Response:
 
 
 def of_refusal(refused: Refused) -> Response:
-    """A document that was read and refused: 422 with every fault."""
-    return render(
-        Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "The document was refused; mend every fault and send it again.", faults=refused.faults)
-    )
+    """A document, or a key used twice, that was read and refused: 422 with every fault."""
+    again = "choose a new key" if isinstance(refused, KeyReused) else "mend every fault and send it again"
+    return render(Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"The request was refused; {again}.", faults=refused.faults))
 
 
 def of_http_exception(error: HTTPException) -> Response:
     """The framework's own errors in our shape, with their own headers but the content type."""
-    if error.response is not None:
-        return Response(error.response.get_data(), status=error.response.status_code, headers=dict(error.response.headers))
     headers = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
     return render(Problem(error.code or 500, error.description or "", headers=headers))
 
@@ -77,6 +80,15 @@ def register(app: Flask, log: Any) -> None:
     app.register_error_handler(Problem, render)
     app.register_error_handler(Refused, of_refusal)
     app.register_error_handler(HTTPException, of_http_exception)
+
+    @app.errorhandler(VersionTaken)
+    def conflict(error: VersionTaken) -> Response:
+        return render(Problem(HTTPStatus.CONFLICT, str(error)))
+
+    @app.errorhandler(Unavailable)
+    def unavailable(error: Unavailable) -> Response:
+        log.error("unavailable", request_id=g.get("request_id"), **failure(error))
+        return render(Problem(HTTPStatus.SERVICE_UNAVAILABLE, "The database cannot take it now. Send it again.", headers=RETRY_SOON))
 
     @app.errorhandler(Exception)
     def unforeseen(error: Exception) -> Response:

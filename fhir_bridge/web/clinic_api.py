@@ -1,0 +1,52 @@
+"""The clinic's door: a session is posted, stored and on its way; asked for, it tells how far it came and what the hospital kept."""
+
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response, g, request
+from flask_smorest import Blueprint
+
+from fhir_bridge import documents
+from fhir_bridge.sync import accept, status
+from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.web import clinic_docs, intake, keys
+from fhir_bridge.web.problems import Problem
+
+PREFIX = "/api/v1"
+
+
+def blueprint(bridge: Bridge) -> Blueprint:
+    """The routes under /api/v1; every one asks for a clinic client's key before it looks at anything else."""
+    routes = Blueprint("clinic", __name__, url_prefix=PREFIX, description="The clinic's records and how far they came.")
+
+    @routes.before_request
+    def sign_in() -> None:
+        client = accept.client_of(bridge, keys.presented(request))
+        if client is None or client.kind != "clinic" or client.tenant not in bridge.sites:
+            raise keys.refusal("This key is unknown or revoked; ask the bridge's administrator for one.")
+        g.client, g.client_name = client, client.name
+
+    @routes.post("/sessions")
+    @routes.doc(**clinic_docs.POST_SESSION)
+    def post_session() -> Response:
+        return _accept(bridge, "session", location=f"{PREFIX}/sessions")
+
+    @routes.get("/sessions/<string:record_id>")
+    @routes.doc(**clinic_docs.GET_SESSION)
+    def get_session(record_id: str) -> dict[str, Any]:
+        found = status.of_record(bridge, tenant=g.client.tenant, kind="session", id=record_id)
+        if found is None:
+            raise Problem(HTTPStatus.NOT_FOUND, "No session of yours has this id.")
+        return found
+
+    return routes
+
+
+def _accept(bridge: Bridge, kind: str, *, location: str) -> Response:
+    document, body = intake.read_object(request)
+    key = intake.idempotency_key(request)
+    answer = accept.accept(bridge, client=g.client, kind=kind, document=document, body_sha256=sha256(body).hexdigest(), key=key)
+    return Response(
+        documents.dumps(answer), status=HTTPStatus.ACCEPTED, content_type="application/json", headers={"Location": answer["url"]}
+    )

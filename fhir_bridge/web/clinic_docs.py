@@ -1,0 +1,102 @@
+"""What /openapi.json says of the clinic's routes beyond their paths; the records' shapes are the clinic's own schemas."""
+
+from typing import Any
+
+from fhir_bridge.clinic import records
+from fhir_bridge.web import problems
+
+ERRORS = {
+    "400": "The body is not JSON, or a header is not as it must be.",
+    "401": "No API key, or one that is unknown or revoked.",
+    "404": "No record of yours has this id.",
+    "409": "This version is stored with another content, or a request with this key is being answered right now.",
+    "413": "The body is too long.",
+    "415": "The body is not labelled application/json, or is encoded.",
+    "422": "The document was refused, every fault named by its path; or the Idempotency-Key was used with another body.",
+    "503": "Busy or without its database; nothing was stored. Send it again after Retry-After seconds.",
+}
+
+ACCEPTED: dict[str, Any] = {
+    "type": "object",
+    "description": "The record is on durable storage, and on its way to every hospital of the site.",
+    "required": ["id", "version", "status", "url"],
+    "properties": {
+        "id": {"type": "string"},
+        "version": {"type": "integer"},
+        "status": {"type": "string"},
+        "url": {"type": "string", "description": "Ask here how far it came."},
+    },
+}
+PROGRESS: dict[str, Any] = {
+    "type": "object",
+    "description": "The record, and its delivery to each hospital.",
+    "required": ["id", "version", "record", "deliveries"],
+    "properties": {
+        "id": {"type": "string"},
+        "version": {"type": "integer"},
+        "record": {"$ref": "#/components/schemas/session"},
+        "deliveries": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "hospital": {"type": "string"},
+                    "state": {"type": "string"},
+                    "resources": {
+                        "type": "array",
+                        "items": {"type": "object"},
+                        "description": "What was sent, and what the hospital kept.",
+                    },
+                },
+            },
+        },
+    },
+}
+SCHEMAS = {
+    "session": records.json_schema("session"),
+    "appointment": records.json_schema("appointment"),
+    "Accepted": ACCEPTED,
+    "Progress": PROGRESS,
+    "Problem": problems.SCHEMA,
+}
+
+
+def _json(name: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
+
+
+def _errors(*codes: str) -> dict[str, Any]:
+    content = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {code: {"description": ERRORS[code], "content": content} for code in codes}
+
+
+POST_SESSION: dict[str, Any] = {
+    "operationId": "postSession",
+    "summary": "Hand over a session, or a corrected version of one",
+    "description": (
+        "A 202 means stored. Send the same request again when you heard nothing: the same Idempotency-Key and body get the first "
+        "answer again. A correction is the same id with a higher version and says why."
+    ),
+    "parameters": [
+        {
+            "in": "header",
+            "name": "Idempotency-Key",
+            "description": "Yours to choose, one per request you mean to make. Without it the session's id and version serve.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        }
+    ],
+    "requestBody": {"required": True, "content": _json("session")},
+    "responses": {
+        "202": {
+            "description": "Stored, and on its way.",
+            "content": _json("Accepted"),
+            "headers": {"Location": {"description": "The record's URL.", "schema": {"type": "string"}}},
+        },
+        **_errors("400", "401", "409", "413", "415", "422", "503"),
+    },
+}
+GET_SESSION: dict[str, Any] = {
+    "operationId": "getSession",
+    "summary": "A session, how far it came, what was sent and what the hospital kept",
+    "responses": {"200": {"description": "The record and its deliveries.", "content": _json("Progress")}, **_errors("401", "404", "503")},
+}
