@@ -31,7 +31,7 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d(:|%3A)\d\d(:|%3A)\d\d\.\d{1,3}(Z|[+
 _HTTP_DATE = re.compile(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT")
 _UNSTEADY = {  # HAPI's own words that differ from one call to the next
     re.compile(r"\b\d+ ?ms\b"): "0ms",
-    re.compile(r"(specified in path: \w+\.\w+)\S*"): r"\1",
+    re.compile(r"\.where\(resolve\(\) is \w+\)"): "",
 }
 _GIVEN_ID = re.compile(r"\b(Basic|Observation|Patient)/(\d{4,})(?![\w-])")  # HAPI counts from 1000
 
