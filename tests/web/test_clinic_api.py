@@ -1,15 +1,19 @@
 """The clinic's door, on a real database: what is accepted is stored once, and what is not leaves nothing behind."""
 
+import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from structlog.testing import CapturingLogger
 
-from fhir_bridge import documents
 from fhir_bridge.store import clients
+from fhir_bridge.store.database import Unavailable
 from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.web import create_app
 
 SignIn = Callable[..., FlaskClient]
 
@@ -94,13 +98,15 @@ def test_an_idempotency_key_must_be_plain(north: FlaskClient, session: dict[str,
     ids=lambda headers: " ".join(headers.values()) or "none",
 )
 def test_without_a_key_nothing_is_read(stranger: FlaskClient, credentials: dict[str, str]):
-    class Unreadable:
-        def read(self, *_: int) -> bytes:
+    class Unreadable(io.BytesIO):
+        def readinto(self, *_: Any) -> int:
             raise AssertionError("the body was read before the key was checked")
 
-        readline = readlines = read
+        read = readinto
 
-    refused = stranger.post("/api/v1/sessions", input_stream=Unreadable(), content_type="application/json", headers=credentials)
+    refused = stranger.post(
+        "/api/v1/sessions", input_stream=Unreadable(), content_length=9, content_type="application/json", headers=credentials
+    )
     assert refused.status_code == 401
     assert refused.headers["WWW-Authenticate"].startswith("Bearer")
     assert refused.content_type == "application/problem+json"
@@ -121,14 +127,13 @@ def test_a_key_may_also_come_as_x_api_key(clinic: SignIn, bridge: Bridge):
     assert signed_in.get("/api/v1/sessions/S-1", headers={"X-API-Key": key}).status_code == 404
 
 
-def test_a_busy_database_is_a_503_and_nothing_is_lost(north: FlaskClient, bridge: Bridge, session: dict[str, Any]):
-    from fhir_bridge.store.database import Unavailable
-
+def test_a_busy_database_is_a_503_that_says_when_to_come_back(north: FlaskClient, bridge: Bridge, log: CapturingLogger):
     class Busy:
-        def __getattr__(self, name: str) -> Any:
+        def reading(self) -> None:
             raise Unavailable("every connection is in use; try again")
 
-    object.__setattr__(bridge, "store", Busy())
-    refused = north.post("/api/v1/sessions", data=documents.dumps(session), content_type="application/json")
+    stranger = create_app(replace(bridge, store=Busy()), log=log).test_client()
+    refused = stranger.post("/api/v1/sessions", data=b"{}", content_type="application/json", headers={"X-API-Key": "any"})
     assert refused.status_code == 503
-    assert refused.headers["Retry-After"]
+    assert refused.headers["Retry-After"] == "5"
+    assert [call.kwargs["error"] for call in log.calls if call.method_name == "error"] == ["Unavailable"]

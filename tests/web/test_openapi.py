@@ -64,10 +64,10 @@ def test_every_answer_it_promises_to_an_error_is_a_problem(description: dict[str
 
 
 def test_the_page_loads_everything_from_here(stranger: FlaskClient):
-    page = stranger.get("/docs")
+    page = stranger.get("/docs", buffered=True)
     assert page.status_code == 200
     loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     assert all(address.startswith("/") for address in loaded)
-    assert {address: stranger.get(address).status_code for address in loaded} == dict.fromkeys(loaded, 200)
-    assert "validatorUrl: null" in stranger.get("/docs/start.js").text
+    assert {address: stranger.get(address, buffered=True).status_code for address in loaded} == dict.fromkeys(loaded, 200)
+    assert "validatorUrl: null" in stranger.get("/docs/start.js", buffered=True).text
     assert "'unsafe-inline'" not in page.headers["Content-Security-Policy"].split("style-src")[0]
