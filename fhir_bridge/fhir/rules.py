@@ -7,9 +7,11 @@ resource pays only for its own. Warnings of R4 (dom-6, con-3) are no faults.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeAlias
 
 from fhir_bridge.fhir.datatypes import ends_before_start
+from fhir_bridge.fhir.elements import children
 from fhir_bridge.fhir.times import is_after
 
 Broken: TypeAlias = tuple[str, str]
@@ -31,7 +33,7 @@ def broken_rules(resource: Mapping[str, Any], *, sending: bool) -> Iterator[Brok
 
 
 def _observation(it: Mapping[str, Any]) -> Iterator[Broken]:
-    valued = _has_choice(it, "value")
+    valued = _has_choice(it, "Observation", "value[x]")
     if valued and "dataAbsentReason" in it:
         yield "dataAbsentReason", "must not be there beside a value (obs-6)"
     if valued and "component" in it and _repeats_code(it):
@@ -49,7 +51,7 @@ def _vital_sign(it: Mapping[str, Any], *, valued: bool) -> Iterator[Broken]:
     if not (valued or {"component", "hasMember", "dataAbsentReason"} & it.keys()):
         yield "", "needs a value or a dataAbsentReason, being a vital sign (vs-2)"
     for index, component in enumerate(it.get("component", ())):
-        if not (_has_choice(component, "value") or "dataAbsentReason" in component):
+        if not (_has_choice(component, "Observation.component", "value[x]") or "dataAbsentReason" in component):
             yield f"component[{index}]", "needs a value or a dataAbsentReason, being of a vital sign (vs-3)"
 
 
@@ -92,7 +94,9 @@ def _allergy(it: Mapping[str, Any]) -> Iterator[Broken]:
 
 
 def _condition(it: Mapping[str, Any]) -> Iterator[Broken]:
-    if _has_choice(it, "abatement") and not has_coding([it.get("clinicalStatus")], f"{_TERMINOLOGY}/condition-clinical", _ENDED):
+    if _has_choice(it, "Condition", "abatement[x]") and not has_coding(
+        [it.get("clinicalStatus")], f"{_TERMINOLOGY}/condition-clinical", _ENDED
+    ):
         yield "clinicalStatus", "must be inactive, resolved or remission when the condition has abated (con-4)"
     mistaken = has_coding([it.get("verificationStatus")], f"{_TERMINOLOGY}/condition-ver-status", {"entered-in-error"})
     if mistaken and "clinicalStatus" in it:
@@ -103,7 +107,7 @@ def _condition(it: Mapping[str, Any]) -> Iterator[Broken]:
 
 def _administration(it: Mapping[str, Any]) -> Iterator[Broken]:
     dosage = it.get("dosage")
-    if dosage is not None and "dose" not in dosage and not _has_choice(dosage, "rate"):
+    if dosage is not None and "dose" not in dosage and not _has_choice(dosage, "MedicationAdministration.dosage", "rate[x]"):
         yield "dosage", "needs a dose or a rate (mad-1)"
 
 
@@ -140,7 +144,7 @@ def _answer(it: Mapping[str, Any]) -> Iterator[Broken]:
 
 def _goal(it: Mapping[str, Any]) -> Iterator[Broken]:
     for index, target in enumerate(it.get("target", ())):
-        if _has_choice(target, "detail") and "measure" not in target:
+        if _has_choice(target, "Goal.target", "detail[x]") and "measure" not in target:
             yield f"target[{index}].measure", "is required when there is a detail (gol-1)"
 
 
@@ -224,8 +228,14 @@ def has_coding(concepts: Any, system: str, codes: frozenset[str] | set[str]) -> 
     return False
 
 
-def _has_choice(it: Mapping[str, Any], name: str) -> bool:
-    return any(key.startswith(name) and key[len(name) : len(name) + 1].isupper() for key in it)
+def _has_choice(it: Mapping[str, Any], part: str, choice: str) -> bool:
+    """True when an object of the type `part` has any spelling of `choice` (`value[x]`), be it only its extension."""
+    return not _spellings(part, choice).isdisjoint(it)
+
+
+@cache
+def _spellings(part: str, choice: str) -> frozenset[str]:
+    return frozenset(name for name, element in children(part).items() if element.choice == choice)
 
 
 def _said(it: Mapping[str, Any], name: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from fhir_bridge.errors import Fault
 from fhir_bridge.fhir import elements
-from fhir_bridge.fhir.datatypes import RULES
+from fhir_bridge.fhir.datatypes import RULES, Rule
 from fhir_bridge.fhir.paths import Place, rendered
 from fhir_bridge.fhir.references import reference_fault
 
@@ -23,7 +23,6 @@ class _Step(NamedTuple):
     choice: str
     targets: frozenset[str]
     whole: bool
-    many: bool
 
 
 @dataclass(slots=True)
@@ -42,18 +41,19 @@ class Walk:
 def walk(resource: dict[str, Any], kind: str, at: Place, *, container: Mapping[str, Any] | None = None) -> Walk:
     """Walks `resource` of type `kind`, not into the resources inside it; `at` is where it lies in the whole document."""
     found = Walk(resource, container=container)
-    _object(resource, kind, at, found)
+    _object(resource, _plan(kind), at, found)
     return found
 
 
-def _object(node: dict[str, Any], kind: str, at: Place, found: Walk) -> None:
-    for rule in RULES.get(kind, ()):
+def _object(node: dict[str, Any], plan: "_Plan", at: Place, found: Walk) -> None:
+    for rule in plan.rules:
         if broken := rule(node):
             found.add(at, broken)
-    steps = _steps(kind)
+    if plan.names.isdisjoint(node):  # most objects are codings and the like, and end here
+        return
     chosen: dict[str, str] = {}
     for key, value in node.items():
-        step = steps.get(key)
+        step = plan.steps.get(key)
         if step is None:
             continue
         if step.choice and chosen.setdefault(step.choice, key.lstrip("_")) != key.lstrip("_"):
@@ -80,7 +80,7 @@ def _one(value: dict[str, Any], step: _Step, at: Place, found: Walk) -> None:
         broken = reference_fault(value["reference"], step.targets, resource=found.resource, container=found.container)
         if broken:
             found.add((at, "reference"), broken)
-    _object(value, step.type, at, found)
+    _object(value, _plan(step.type), at, found)
 
 
 def _list(values: list[Any], step: _Step, at: Place, found: Walk, node: dict[str, Any]) -> None:
@@ -99,12 +99,20 @@ def _null(index: int, at: Place, found: Walk, node: dict[str, Any]) -> None:
         found.add((at, index), "must have a value or an extension; leave the null out (ele-1)")
 
 
+class _Plan(NamedTuple):
+    """What to do with an object of one type."""
+
+    rules: tuple[Rule, ...]
+    steps: dict[str, _Step]
+    names: frozenset[str]
+
+
 @cache
-def _steps(kind: str) -> dict[str, _Step]:
+def _plan(kind: str) -> _Plan:
     found = {}
     for name, e in elements.children(kind).items():
         primitive = elements.is_primitive(e.type)
         whole = e.type in elements.WHOLE_NUMBERS
         if not primitive or e.choice or whole or e.many:
-            found[name] = _Step("" if primitive else e.type, e.choice, e.targets, whole, e.many)
-    return found
+            found[name] = _Step("" if primitive else e.type, e.choice, e.targets, whole)
+    return _Plan(RULES.get(kind, ()), found, frozenset(found))
