@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -69,11 +70,9 @@ def shared_hapi(folder: Path) -> Iterator[str]:
 
 def build() -> None:
     """Makes target/hapi-server.jar and target/classpath.txt when they do not answer the sources."""
-    for program in ("java", "mvn"):
+    for program in ("javac", "mvn"):
         if not shutil.which(program):
-            raise Unavailable(
-                f"HAPI needs a JDK 17 and Maven: '{program}' is missing (on Debian: apt-get install default-jdk-headless maven)"
-            )
+            raise Unavailable(f"HAPI needs JDK 17 and Maven, and there is no '{program}' (apt-get install default-jdk-headless maven)")
     with _locked(MODULE / "pom.xml", fcntl.LOCK_EX):
         stamp = TARGET / "built-from"
         if stamp.exists() and stamp.read_text() == _sources() and _class_path_is_there():
@@ -110,18 +109,18 @@ def command(options: Mapping[str, object]) -> list[str]:
 
 
 def _start(options: Mapping[str, object]) -> tuple[subprocess.Popen[str], int]:
-    log = TARGET / f"log-{os.getpid()}.txt"
-    with log.open("w") as errors:
+    with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(command(options), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
-    too_late = threading.Timer(START_SECONDS, process.kill)
-    too_late.start()
-    try:
-        return process, _port(process)
-    except RuntimeError as error:
-        _stop(process)
-        raise RuntimeError(f"HAPI did not start within {START_SECONDS} s; it said:\n{log.read_text()[-3000:]}") from error
-    finally:
-        too_late.cancel()
+        too_late = threading.Timer(START_SECONDS, process.kill)
+        too_late.start()
+        try:
+            return process, _port(process)
+        except RuntimeError as error:
+            _stop(process)
+            errors.seek(0)
+            raise RuntimeError(f"HAPI did not start within {START_SECONDS} s; it said:\n{errors.read()[-3000:]}") from error
+        finally:
+            too_late.cancel()
 
 
 def _port(process: subprocess.Popen[str]) -> int:
