@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 from fhir_bridge import documents
 from fhir_bridge.errors import Refused
-from fhir_bridge.sandbox import bundles, parse
+from fhir_bridge.sandbox import bundles, digits, parse
 from fhir_bridge.sandbox.outcome import Rejected, success
 from fhir_bridge.sandbox.profile import Hospital
 from fhir_bridge.sandbox.reads import Pages, Query, Reader
@@ -143,6 +143,8 @@ class Api:
 
     def create(self, kind: str) -> Response:
         """create, conditional with If-None-Exist"""
+        if kind.startswith("$"):
+            raise Rejected(400, f"HAPI-0287: The server does not know how to handle POST operation[{kind}]", "not-supported")
         document = self._body(kind)
         with self.server.store.draft() as draft:
             written = self.server.writer(draft).create(kind, document, condition=request.headers.get("If-None-Exist"))
@@ -271,7 +273,7 @@ def _version_headers(version: Version) -> dict[str, str]:
 
 
 def _json(status: int, document: Any, headers: dict[str, str] | None = None) -> Response:
-    return Response(documents.dumps(document), status=status, headers=headers or {}, content_type=FHIR_JSON)
+    return Response(digits.dumps(document), status=status, headers=headers or {}, content_type=FHIR_JSON)
 
 
 def _refused(rejected: Rejected) -> Response:

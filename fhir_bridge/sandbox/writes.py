@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
+from fhir_bridge import documents
 from fhir_bridge.sandbox import references, search
 from fhir_bridge.sandbox.outcome import Rejected
 from fhir_bridge.sandbox.patch import patched
@@ -45,8 +46,7 @@ class Writer:
         if condition is not None and self.hospital.conditional(kind, "conditionalCreate"):
             matches = self._matches(kind, condition)
             if len(matches) > 1:
-                number = "2207" if self.in_transaction else "0958"
-                raise _ambiguous(number, kind, matches)
+                raise _ambiguous("0958", kind, matches)
             if matches:
                 return Written(200, matches[0], "SUCCESSFUL_CREATE_WITH_CONDITIONAL_MATCH")
         document = self.hospital.admitted(document, previous=None)
@@ -127,7 +127,7 @@ class Writer:
         document = references.resolved(self.draft, document, self.placeholders) | {"id": identity}
         if previous is not None:
             document = document | {"meta": _merged_meta(previous.get("meta", {}), document.get("meta", {}))}
-            if _content(document) == _content(previous):
+            if documents.canonical(_content(document)) == documents.canonical(_content(previous)):
                 return Written(200, current, f"{code}_NO_CHANGE")
         version = self._write(kind, identity, document=document, method="PUT")
         if previous is None:
