@@ -19,12 +19,14 @@ class SiteFile:
     `deny` and `known_good` hold words like `Encounter.create`, `Observation.updateCreate`, `Patient.search.identifier` and
     `system.transaction` (a `*` for the type means every type listed). `references` are the hospital's fixed resources by role
     (`location`, `performer`, `organization`, `slot`) or by our own `Type/id`. `vendor` is `hapi|epic|oracle|athena`, empty = guess.
+    `patient_system` is the system of the hospital's own patient numbers: a patient who has one is matched, never made a second time.
     """
 
     vendor: str = ""
     deny: frozenset[str] = frozenset()
     known_good: frozenset[str] = frozenset()
     references: Mapping[str, str] = field(default_factory=dict)
+    patient_system: str = ""
     entries_per_call: int = 100
     bytes_per_call: int = 1_000_000
 

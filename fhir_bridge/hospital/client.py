@@ -208,10 +208,8 @@ def _json(text: bytes, content_type: str, limit: int) -> Any:
 def _no_reply(error: Exception, body: CountedBody | None, cut: Cut) -> NoReply:
     certificate = _is_caused_by(error, requests.exceptions.SSLError)
     never_connected = isinstance(error, requests.ConnectTimeout) or _is_caused_by(error, *_NEVER_CONNECTED)
-    if body is not None and cut.connection is not None:
-        sent = body.started  # a fact: the network took some of it, or none
-    else:
-        sent = not (never_connected or certificate)
+    counted = body is not None and cut.connection is not None  # then it is a fact: the network took some of it, or none
+    sent = body.started if body is not None and counted else not (never_connected or certificate)
     cause = "no whole reply within the deadline" if cut.struck else _cause(error, certificate, never_connected)
     return NoReply(sent=sent, cause=cause, certificate=certificate and not sent)
 

@@ -1,112 +1,35 @@
 """The plan: what goes to this hospital, in which order, by which interaction, and what does not go and why. Pure.
 
 `plan()` makes it from capabilities and our resources; `wire.call_of(step, known)` turns a step into a `Call` when its turn comes.
+Each resource is judged in the order of references: what it needs, the hospital's small print, then the ladder. Whatever turns out
+not to be sendable changes what refers to it, so the judging is repeated until it is stable.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from fhir_bridge.hospital import words
 from fhir_bridge.hospital.capabilities import Capabilities
+from fhir_bridge.hospital.graph import coalesced, identity, key_of, order, references, substitute, without
+from fhir_bridge.hospital.ladder import change, creation, is_entered_in_error, retraction
+from fhir_bridge.hospital.parts import Folded, Link, Step, Unchanged, Waiting, WorkItem, Write
+from fhir_bridge.hospital.rungs import steps
+from fhir_bridge.hospital.small_print import Fold, Person, Wait, rule
+from fhir_bridge.hospital.summary import made_for, with_folded
 
-Verb = Literal[
-    "put",  # PUT Type/<our id>: creates or updates, safe to repeat
-    "create-if-none",  # POST with If-None-Exist on our identifier
-    "put-if-one",  # PUT Type?identifier=
-    "look-then-create",  # search first, POST when nothing is found
-    "match",  # the hospital's own: search, adopt; never written
-    "update",  # PUT Type/<their id> with If-Match
-    "patch",  # JSON Patch on Type/<their id> with If-Match
-    "delete",  # DELETE Type/<their id>
-]
+__all__ = ["Folded", "Link", "Plan", "Step", "Unchanged", "Waiting", "WorkItem", "Write", "plan"]
 
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """What the hospital holds for one of our resources: its id, version, ETag, its last document seen, and what we last sent."""
-
-    id: str
-    version: str = ""
-    etag: str = ""
-    document: dict[str, Any] | None = None
-    sent: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One write of one identity. `key` is ours (`Observation/<uuid>`); `resource` still has our references and our id.
-
-    `needs` are the keys whose hospital ids must be known, or be in the same transaction, when it is sent. `target` is the
-    hospital's id for `update|patch|delete`. `read_first`: no ETag is known, so read the target and take its ETag.
-    """
-
-    key: str
-    verb: Verb
-    resource: dict[str, Any]
-    reason: str
-    needs: tuple[str, ...] = ()
-    target: str = ""
-    etag: str = ""
-    patch: tuple[dict[str, Any], ...] = ()
-    read_first: bool = False
-    left_out: tuple[str, ...] = ()
-
-    @property
-    def look_first(self) -> bool:
-        """Whether the hospital is searched before this write even when no earlier attempt is in doubt."""
-        return self.verb in ("look-then-create", "match")
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One HTTP call: a `transaction` or `batch` Bundle of several writes, or a `single` write."""
-
-    rung: Literal["transaction", "batch", "single"]
-    writes: tuple[Write, ...]
-    reason: str
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Our keys, in the order of the entries."""
-        return tuple(write.key for write in self.writes)
-
-
-@dataclass(frozen=True, slots=True)
-class Folded:
-    """A resource the server does not take: its content goes into the text of the document `into`."""
-
-    key: str
-    into: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class WorkItem:
-    """A resource that cannot reach this hospital by machine: what a person there has to do."""
-
-    key: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A resource that is sent later, without anybody's doing: the record has to reach a state first."""
-
-    key: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unchanged:
-    """A resource the hospital already holds as we would send it."""
-
-    key: str
-    reason: str
+Resource = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Every resource handed in is exactly once in `steps`, `folded`, `work`, `waiting` or `unchanged`."""
+    """Every resource handed in is exactly once in `steps`, `folded`, `work`, `waiting` or `unchanged`.
+
+    (In `steps` one key may stand in several steps where a vendor lets a status move only one step at a time.) `setup` is what
+    the hospital must have set up first. A summary document made for what is folded is one write more.
+    """
 
     steps: tuple[Step, ...] = ()
     folded: tuple[Folded, ...] = ()
@@ -119,23 +42,207 @@ class Plan:
 
     def words(self) -> list[str]:
         """The plan for an interface engineer, one line a list item; codes and types, no patient's values."""
-        raise NotImplementedError
+        return words.lines(self)
 
     def data(self) -> dict[str, Any]:
         """The same as JSON-ready data."""
-        raise NotImplementedError
+        return words.data(self)
 
 
 def plan(
     capabilities: Capabilities,
-    resources: Iterable[dict[str, Any]],
+    resources: Iterable[Resource],
     links: Mapping[str, Link],
     *,
-    retracted: Iterable[dict[str, Any]] = (),
+    retracted: Iterable[Resource] = (),
 ) -> Plan:
     """The plan for `resources` (R4 documents with our uuid `id` and relative references to each other).
 
     `links` maps our `Type/<id>` to what the hospital holds. `retracted` are resources to take back there. The order of
     `resources` does not matter; of several with one identity the last stands.
     """
-    raise NotImplementedError
+    wanted = coalesced(resources)
+    back = {key: each for key, each in coalesced(retracted).items() if key not in wanted}
+    judged = _settled(_Judge(capabilities, wanted, links))
+    if judged.folded:
+        judged = _with_summary(capabilities, wanted, links, judged)
+    groups = [[write for key in group for write in judged.writes.get(key, ())] for group in order(judged.wanted)]
+    _take_back(back, links, capabilities, judged)
+    undone = [judged.writes.get(key, ()) for group in reversed(order(back)) for key in group]
+    planned = steps(groups, capabilities) + steps(([write] for writes in undone for write in writes), capabilities)
+    return _plan(planned, judged, capabilities, back)
+
+
+@dataclass
+class _Judge:
+    """One pass over the record: what becomes of each resource, given what is already known not to go (`gone`)."""
+
+    capabilities: Capabilities
+    wanted: dict[str, Resource]
+    links: Mapping[str, Link]
+    gone: frozenset[str] = frozenset()
+    summary: str = ""
+    writes: dict[str, tuple[Write, ...]] = field(default_factory=dict)
+    folded: dict[str, str] = field(default_factory=dict)
+    work: dict[str, str] = field(default_factory=dict)
+    waiting: dict[str, str] = field(default_factory=dict)
+    unchanged: dict[str, str] = field(default_factory=dict)
+    setup: list[str] = field(default_factory=list)
+    expected: set[str] = field(default_factory=set)
+
+    def run(self) -> None:
+        """Judge every resource, referenced before referencing."""
+        together = "transaction" in self.capabilities.system
+        for group in order(self.wanted):
+            for key in group:
+                self.judge(key, frozenset(group) if together else frozenset())
+
+    @property
+    def missed(self) -> set[str]:
+        """What does not reach the hospital."""
+        return set(self.folded) | set(self.work)
+
+    def judge(self, key: str, ring: frozenset[str]) -> None:
+        """Put `key` where it belongs. `ring`: others that go in the same transaction, so may be referred to before their turn."""
+        resource, link = self.wanted[key], self.links.get(key)
+        if (reason := self._nothing_to_do(key, resource, link)) is not None:
+            self.unchanged[key] = reason
+            return
+        if blocker := next((ref for ref in references(resource) if ref in self.waiting), None):
+            self.waiting[key] = f"it refers to the {blocker.split('/')[0]}, which waits"
+            return
+        trimmed, left_out = without(resource, lambda ref: self._unreachable(ref, ring))
+        if trimmed is None:
+            self._not_as_data(
+                key, f"it makes no sense without {' and '.join(left_out)}, which does not go", foldable="patient" not in str(left_out)
+            )
+            return
+        self.expected |= {ref for ref in references(trimmed) if ref in ring}
+        fixed = {ours: theirs for ours, theirs in self.capabilities.site.references.items() if "/" in ours}
+        self._by_small_print(key, substitute(trimmed, fixed), link, left_out)
+
+    def _nothing_to_do(self, key: str, resource: Resource, link: Link | None) -> str | None:
+        if key in self.capabilities.site.references:
+            return "the hospital's own is used, as the site file says"
+        if link is None:
+            can = self.capabilities.of(str(resource["resourceType"]))
+            wrong = is_entered_in_error(resource) and not can.update_create
+            return "it was entered in error and never sent: there is nothing to take back" if wrong else None
+        if link.sent is not None and link.sent == resource:
+            return "the hospital already has it like this"
+        if resource["resourceType"] == "Patient" and link.id != resource["id"]:
+            return "the patient is the hospital's own: its demographics are not overwritten"
+        return None
+
+    def _unreachable(self, ref: str, ring: frozenset[str]) -> bool:
+        """Whether a reference to `ref` cannot be written: it does not go, or only later. What is not ours stays as it is."""
+        if ref in self.links or ref in self.capabilities.site.references or ref not in self.wanted:
+            return False
+        if ref in self.gone or ref in self.missed:
+            return True
+        return ref not in self.writes and ref not in ring
+
+    def _by_small_print(self, key: str, resource: Resource, link: Link | None, left_out: tuple[str, ...]) -> None:
+        ruling = rule(self.capabilities.vendor, resource, link, self.capabilities.site)
+        if isinstance(ruling, Wait):
+            self.waiting[key] = ruling.reason
+        elif isinstance(ruling, Fold):
+            self.setup += ruling.setup
+            self._not_as_data(key, ruling.reason)
+        elif isinstance(ruling, Person):
+            self.work[key] = ruling.reason
+        else:
+            self._by_ladder(key, ruling.resource, link, (left_out, ruling.notes, ruling.setup))
+
+    def _by_ladder(self, key: str, resource: Resource, link: Link | None, extra: tuple[tuple[str, ...], ...]) -> None:
+        left_out, notes, setup = extra
+        found = creation(resource, self.capabilities) if link is None else change(resource, link, self.capabilities)
+        if isinstance(found, str):
+            if link is None:
+                self._not_as_data(key, found)
+            else:
+                self.work[key] = found
+            return
+        writes = found if isinstance(found, tuple) else (found,)
+        if not all(write.patch for write in writes if write.verb == "patch"):
+            self.unchanged[key] = "nothing changed that the hospital keeps"
+            return
+        needs = tuple(dict.fromkeys(ref for ref in references(resource) if ref in self.wanted and ref not in self.links and ref != key))
+        self.writes[key] = tuple(replace(write, needs=needs, left_out=left_out, notes=notes) for write in writes)
+        self.setup += setup
+
+    def _not_as_data(self, key: str, reason: str, *, foldable: bool = True) -> None:
+        """Into the summary, if this hospital takes one and it may hold `key`; else it is a person's."""
+        if foldable and key != self.summary and not key.startswith("Patient/") and self._takes_summary():
+            self.folded[key] = reason
+        else:
+            self.work[key] = reason
+
+    def _takes_summary(self) -> bool:
+        can = self.capabilities.of("DocumentReference")
+        return "DocumentReference/" not in self.gone and (can.can("create") or (can.update_create and can.can("update")))
+
+
+def _settled(judge: _Judge) -> _Judge:
+    """Passes over the record until nothing that was expected in the same transaction turns out not to go."""
+    while True:
+        judge.run()
+        surprises = judge.expected & judge.missed - judge.gone
+        if not surprises:
+            return _matched_for_nothing(judge)
+        judge = _Judge(judge.capabilities, judge.wanted, judge.links, judge.gone | judge.missed, judge.summary)
+
+
+def _matched_for_nothing(judge: _Judge) -> _Judge:
+    """A patient is not looked for when nothing is written about them."""
+    writes = [write for each in judge.writes.values() for write in each]
+    if writes and all(write.verb == "match" for write in writes):
+        for write in writes:
+            judge.work[write.key] = "nothing about the patient can be sent, so there is no need to look for them"
+        judge.writes.clear()
+    return judge
+
+
+def _with_summary(capabilities: Capabilities, wanted: dict[str, Resource], links: Mapping[str, Link], first: _Judge) -> _Judge:
+    """The judgement again with the summary document that holds what is folded; without it when it cannot go itself."""
+    content = [wanted[key] for group in order(wanted) for key in group if key in first.folded]
+    own = next((key for key in sorted(wanted) if key.startswith("DocumentReference/")), None)
+    document = with_folded(wanted[own], content) if own else made_for(wanted, content)
+    if document is not None:
+        key = key_of(document)
+        judged = _settled(_Judge(capabilities, {**wanted, key: document}, links, first.gone, key))
+        if key in judged.writes or key in judged.unchanged:
+            return judged
+    return _settled(_Judge(capabilities, wanted, links, first.gone | {"DocumentReference/"}))
+
+
+def _take_back(back: Mapping[str, Resource], links: Mapping[str, Link], capabilities: Capabilities, judged: _Judge) -> None:
+    for key, resource in back.items():
+        link = links.get(key)
+        if link is None:
+            judged.unchanged[key] = "it was retracted before it was sent: there is nothing to take back"
+            continue
+        found = retraction(resource, link, capabilities)
+        if isinstance(found, str):
+            judged.work[key] = found
+        else:
+            judged.writes[key] = found
+
+
+def _plan(planned: tuple[Step, ...], judged: _Judge, capabilities: Capabilities, back: Mapping[str, Resource]) -> Plan:
+    everything = {**judged.wanted, **back}
+    place = {key: number for number, key in enumerate(key for group in order(everything) for key in group)}
+
+    def sorted_(found: Mapping[str, str]) -> list[tuple[str, str]]:
+        return sorted(found.items(), key=lambda item: place[item[0]])
+
+    return Plan(
+        steps=planned,
+        folded=tuple(Folded(key, judged.summary, reason) for key, reason in sorted_(judged.folded)),
+        work=tuple(WorkItem(*each) for each in sorted_(judged.work)),
+        waiting=tuple(Waiting(*each) for each in sorted_(judged.waiting)),
+        unchanged=tuple(Unchanged(*each) for each in sorted_(judged.unchanged)),
+        setup=tuple(sorted(set(judged.setup))) + words.scopes(planned, capabilities),
+        hospital=capabilities.software or capabilities.vendor or "the hospital",
+        titles={key: words.title(resource, identity(resource)) for key, resource in everything.items()},
+    )

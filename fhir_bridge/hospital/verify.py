@@ -1,13 +1,28 @@
-"""After a lost answer: the searches that would find what the attempt wrote, and what their answers mean. Pure."""
+"""After a lost answer: the searches that would find what the attempt wrote, and what their answers mean. Pure.
+
+By our id where we choose it, by our identifier where it can be searched, else by patient, code, time and value. Identifiers go
+in the body (POST _search), because addresses end in the logs of every machine between. A match counts only when the resource
+really carries our identifier: servers have been seen to compare only its beginning.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from fhir_bridge.hospital.capabilities import Capabilities
+from fhir_bridge.hospital.entries import Entry, etag_of
 from fhir_bridge.hospital.exchange import Call
-from fhir_bridge.hospital.plan import Write
-from fhir_bridge.hospital.reply import Entry
+from fhir_bridge.hospital.graph import identity
+from fhir_bridge.hospital.parts import Write
+from fhir_bridge.hospital.small_print import codes
+from fhir_bridge.hospital.wire import escaped
+
+Resource = dict[str, Any]
+_FRESH = {"Cache-Control": "no-cache"}  # HAPI answers a repeated search from its cache for a minute otherwise
+_TIMES = ("effectiveDateTime", "start", "date", "recordedDate", "authoredOn")
+_SPANS = ("effectivePeriod", "period", "performedPeriod")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +39,145 @@ class Nothing:
 
 @dataclass(frozen=True, slots=True)
 class Several:
-    """Several matches: a person decides, never a guess. `ids` are the hospital's."""
+    """Several matches: a person decides, never a guess. `ids` are the hospital's; empty when more pages were not seen."""
 
     ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Unsearchable:
-    """This server offers no search that would find it: a person looks."""
-
-    reason: str
-
-
 def searches(write: Write, capabilities: Capabilities, known: Mapping[str, str]) -> tuple[Call, ...]:
-    """The calls to make, best first; the first that answers decides. Empty: the server offers none (see `Unsearchable`)."""
-    raise NotImplementedError
+    """The calls to make, best first; the first that answers decides. Empty: this server offers none, and a person looks."""
+    kind, id_ = write.key.split("/")
+    can = capabilities.of(kind)
+    if write.verb == "put" or write.target:
+        return (Call("GET", f"{kind}/{write.target or id_}", headers=_FRESH),)
+    ours = _sought(write, capabilities)
+    if ours and "identifier" in can.search and can.can("search-type"):
+        return (Call("POST", f"{kind}/_search", headers=_FRESH, form=(("identifier", f"{escaped(ours[0])}|{escaped(ours[1])}"),)),)
+    form = _by_content(write, capabilities, known)
+    return (Call("POST", f"{kind}/_search", headers=_FRESH, form=form),) if form else ()
 
 
-def found(write: Write, answer: dict[str, Any] | None, known: Mapping[str, str]) -> Adopt | Nothing | Several:
-    """What `answer` (a searchset Bundle, the resource read, or None for 404/410) says about `write`."""
-    raise NotImplementedError
+def _sought(write: Write, capabilities: Capabilities) -> tuple[str, str] | None:
+    """The identifier to search by: of a patient, the hospital's own number first."""
+    system = capabilities.site.patient_system
+    if write.key.startswith("Patient/") and system:
+        for each in write.resource.get("identifier") or ():
+            if each.get("system") == system and each.get("value"):
+                return system, str(each["value"])
+    return identity(write.resource)
+
+
+def _by_content(write: Write, capabilities: Capabilities, known: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    kind = write.key.split("/")[0]
+    can = capabilities.of(kind)
+    patient = _patient(write.resource, known)
+    name = next((each for each in ("patient", "subject") if each in can.search), None)
+    if patient is None or name is None or not can.can("search-type") or kind == "Patient":
+        return ()
+    form = [(name, patient if name == "subject" else patient.split("/")[1])]
+    if "code" in can.search and (found := codes(write.resource)):
+        form.append(("code", found[0]))
+    if "date" in can.search and (when := _when(write.resource)):
+        form.append(("date", when))
+    return tuple(form)
+
+
+def found(
+    write: Write, answer: Resource | None, known: Mapping[str, str], *, capabilities: Capabilities = Capabilities()
+) -> Adopt | Nothing | Several:
+    """What `answer` (a searchset Bundle, the resource read, or None for 404/410) says about `write`.
+
+    Of an update, it is the hospital's document: `Adopt` when it says what we sent, `Nothing` when our write did not arrive.
+    """
+    kind = write.key.split("/")[0]
+    matches = [each for each in _resources(answer) if each.get("resourceType") == kind and _is_it(write, each, known, capabilities)]
+    if len(matches) == 1 and not _has_more(answer):
+        return Adopt(_entry(write, matches[0]))
+    if matches:
+        return Several(tuple(str(each.get("id", "")) for each in matches))
+    return Several(()) if _has_more(answer) else Nothing()
+
+
+def _resources(answer: Resource | None) -> list[Resource]:
+    if not isinstance(answer, dict):
+        return []
+    if answer.get("resourceType") != "Bundle":
+        return [answer]
+    entries = [entry for entry in answer.get("entry") or () if isinstance(entry, dict)]
+    wanted = [entry["resource"] for entry in entries if (entry.get("search") or {}).get("mode", "match") == "match" and "resource" in entry]
+    return [each for each in wanted if isinstance(each, dict)]
+
+
+def _has_more(answer: Resource | None) -> bool:
+    """Whether the search goes on on another page: then one match is not known to be the only one."""
+    links = answer.get("link") if isinstance(answer, dict) and answer.get("resourceType") == "Bundle" else None
+    return any(isinstance(link, dict) and link.get("relation") == "next" for link in links or ())
+
+
+def _is_it(write: Write, held: Resource, known: Mapping[str, str], capabilities: Capabilities) -> bool:
+    if write.target or write.verb == "put":
+        return held.get("id") == (write.target or write.key.split("/")[1]) and _says(held, write)
+    ours = _sought(write, capabilities)
+    if ours and "identifier" in capabilities.of(write.key.split("/")[0]).search:
+        return ours in _identifiers(held)
+    return _same_content(write.resource, held, known)
+
+
+def _says(held: Resource, write: Write) -> bool:
+    """Whether `held` says what the write would have said: what R4 calls its status, time and value."""
+    new = write.resource
+    return held.get("status") == new.get("status") and _when_at(held) == _when_at(new) and _values(held) == _values(new)
+
+
+def _same_content(ours: Resource, held: Resource, known: Mapping[str, str]) -> bool:
+    same_patient = _patient(ours, known) == _patient(held, {})
+    same_code = not codes(ours) or bool(set(codes(ours)) & set(codes(held)))
+    return same_patient and same_code and _when_at(ours) == _when_at(held) and _values(ours) == _values(held)
+
+
+def _identifiers(held: Resource) -> list[tuple[str, str]]:
+    items = held.get("identifier")
+    return [
+        (str(each.get("system")), str(each.get("value")))
+        for each in (items if isinstance(items, list) else [items])
+        if isinstance(each, dict)
+    ]
+
+
+def _patient(resource: Resource, known: Mapping[str, str]) -> str | None:
+    named = [resource.get(name) for name in ("subject", "patient")]
+    named += [each.get("actor") for each in resource.get("participant") or () if isinstance(each, dict)]
+    for each in named:
+        text = each.get("reference", "") if isinstance(each, dict) else ""
+        text = known.get(text, text)
+        if text.startswith("Patient/") or "/Patient/" in text:
+            return "/".join(text.split("/_history")[0].split("/")[-2:])
+    return None
+
+
+def _when(resource: Resource) -> str | None:
+    span = next((resource[name].get("start") for name in _SPANS if isinstance(resource.get(name), dict)), None)
+    found_ = next((resource[name] for name in _TIMES if isinstance(resource.get(name), str)), span)
+    return str(found_) if found_ else None
+
+
+def _when_at(resource: Resource) -> object:
+    """The time as an instant, so that 09:00-05:00 and 14:00Z are one; a date stays the text it is."""
+    text = _when(resource)
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return text
+    return moment.timestamp() if moment.tzinfo else text
+
+
+def _values(resource: Resource) -> list[Decimal]:
+    """Every quantity of the resource, sorted: two readings of one moment differ in it."""
+    values = [resource, *(each for each in resource.get("component") or () if isinstance(each, dict))]
+    quantities = [each.get("valueQuantity") for each in values]
+    return sorted(Decimal(str(each["value"])).normalize() for each in quantities if isinstance(each, dict) and "value" in each)
+
+
+def _entry(write: Write, held: Resource) -> Entry:
+    version = str((held.get("meta") or {}).get("versionId", ""))
+    return Entry(write.key, str(held.get("id", "")), version, etag_of(version), held)
