@@ -102,7 +102,10 @@ def _inside(bundle: dict[str, Any], at: str) -> Iterable[dict[str, Any]]:
         raise Refused([Fault(f"{at}.entry", "must be a list of objects")])
     for index, entry in enumerate(found):
         if "resource" in entry:
-            yield from _resources(entry["resource"], f"{at}.entry[{index}].resource")
+            place = f"{at}.entry[{index}].resource"
+            if isinstance(entry["resource"], list):
+                raise Refused([Fault(place, "must be one resource")])
+            yield from _resources(entry["resource"], place)
 
 
 def _answer(entry: object) -> Answer:
