@@ -20,6 +20,8 @@ from fhir_bridge.errors import Fault, Refused
 PREFIX = "FHIR_BRIDGE_"
 DEFAULT_SITE = "default"
 DEFAULT_SYSTEM = "https://clinic.example/id"
+MIN_KEY_LENGTH = 32
+RULES = {"vendor", "deny", "known_good", "references", "entries_per_call", "bytes_per_call"}
 SIGN_INS = {"none": (), "bearer": ("token",), "basic": ("username", "password")}
 
 
@@ -56,7 +58,8 @@ class Site:
 class Hospital:
     """One hospital's FHIR server: where it is, how to sign in, and what is known of it beyond its CapabilityStatement.
 
-    `sign_in` is one of `SIGN_INS`; `secrets` are its parts; `rules` is the site file's table as written (`deny`, `known_good`, `fixed`).
+    `sign_in` is one of `SIGN_INS`; `secrets` are its parts; `rules` is what its statement does
+    not say, as written (`RULES`; see `fhir_bridge.hospital.capabilities.SiteFile`).
     """
 
     name: str
@@ -71,6 +74,7 @@ class Settings:
     """Everything the bridge is told from outside, checked."""
 
     database_url: Secret = field(default_factory=lambda: Secret("sqlite:///var/fhir_bridge.sqlite"))
+    audit_key: Secret | None = None  # seals the audit trail; beside a SQLite file one is made and kept
     host: str = "127.0.0.1"
     port: int = 8080
     web_workers: int = 2
@@ -98,13 +102,12 @@ class Settings:
 def _environment(faults: list[Fault]) -> dict[str, Any]:
     env = FileAwareEnv(prefix=PREFIX, eager=False, strip_whitespace=True)
     defaults = Settings()
-    try:
-        database_url = Secret(env.str("DATABASE_URL", defaults.database_url.reveal()))
-    except ValueError:
-        database_url = defaults.database_url
-        faults.append(Fault(f"{PREFIX}DATABASE_URL_FILE", "is not a readable file; name one that holds the database's address"))
+    audit_key = _env_secret(env, "AUDIT_KEY", faults)
+    if audit_key and len(audit_key.reveal()) < MIN_KEY_LENGTH:
+        faults.append(Fault(f"{PREFIX}AUDIT_KEY", f"is too short; set {MIN_KEY_LENGTH} random characters or more"))
     values = {
-        "database_url": database_url,
+        "database_url": _env_secret(env, "DATABASE_URL", faults) or defaults.database_url,
+        "audit_key": audit_key,
         "host": env.str("HOST", defaults.host),
         "port": env.int("PORT", defaults.port, validate=_between(0, 65535)),
         "web_workers": env.int("WEB_WORKERS", defaults.web_workers, validate=_between(1, 64)),
@@ -121,6 +124,15 @@ def _environment(faults: list[Fault]) -> dict[str, Any]:
     else:
         _check_times(values, faults)
     return values
+
+
+def _env_secret(env: FileAwareEnv, name: str, faults: list[Fault]) -> Secret | None:
+    try:
+        text = env.str(name, "")
+    except ValueError:
+        faults.append(Fault(f"{PREFIX}{name}_FILE", "is not a readable file; name one that holds the value"))
+        return None
+    return Secret(text) if text else None
 
 
 def _messages(error: EnvValidationError) -> list[tuple[str, list[str]]]:
@@ -179,9 +191,8 @@ def _hospital(name: str, table: dict[str, Any], *, folder: Path, faults: list[Fa
     secrets = {part: _secret(table, part, path=path, folder=folder, faults=faults) for part in parts}
     known = {"base_url", "sign_in", "rules"} | {spelling for part in parts for spelling in (part, f"{part}_file")}
     _refuse_unknown(table, known=known, path=path, faults=faults)
-    rules = table.get("rules", {})
-    if not isinstance(rules, dict):
-        faults.append(Fault(f"{path}.rules", "must be a table"))
+    rules = _tables(table, path=path, faults=faults, only="rules").get("rules", {})
+    _refuse_unknown(rules, known=RULES, path=f"{path}.rules", faults=faults)
     return Hospital(name, base_url, sign_in=sign_in, secrets=MappingProxyType(secrets), rules=rules)
 
 
@@ -212,8 +223,8 @@ def _check_address(url: str, *, path: str, faults: list[Fault]) -> None:
         faults.append(Fault(path, 'must be a FHIR base address like "https://fhir.hospital.example/r4": no user, query or fragment'))
 
 
-def _tables(value: Any, *, path: str, faults: list[Fault]) -> dict[str, dict[str, Any]]:
-    tables = value if isinstance(value, dict) else {}
+def _tables(value: Any, *, path: str, faults: list[Fault], only: str = "") -> dict[str, dict[str, Any]]:
+    tables = {name: table for name, table in value.items() if not only or name == only} if isinstance(value, dict) else {}
     if wrong := [name for name, table in tables.items() if not isinstance(table, dict)]:
         faults += [Fault(f"{path}.{name}", "must be a table") for name in wrong]
     return {name: table for name, table in tables.items() if name not in wrong}

@@ -1,0 +1,124 @@
+"""The composition root: settings in, one `Bridge` out. Nothing else builds a store, a mapping or a hospital's client."""
+
+import random
+import secrets
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import make_url
+
+import fhir_bridge
+from fhir_bridge import clock, settings
+from fhir_bridge.clinic import records
+from fhir_bridge.errors import Fault, Refused
+from fhir_bridge.fhir import elements
+from fhir_bridge.hospital.capabilities import SiteFile
+from fhir_bridge.hospital.client import Client, Deadlines
+from fhir_bridge.hospital.sign_in import Anonymous, Basic, Bearer, SignIn
+from fhir_bridge.mapping import Mapping as TwoWayMapping
+from fhir_bridge.settings import Settings
+from fhir_bridge.store.database import Store
+from fhir_bridge.sync.bridge import Bridge, Hospital, Site
+
+
+def bridge(given: Settings) -> Bridge:
+    """The application as `given` describes it; raises `Refused` with what is wrong with the mapping or the database's address."""
+    return Bridge(
+        store=store(given),
+        sites={name: site(given, name) for name in given.sites},
+        hospitals={name: _hospital(described, given) for name, described in given.hospitals.items()},
+        clock=clock.utc_now,
+        rng=random.SystemRandom(),
+        new_id=lambda: str(uuid.uuid4()),
+        audit_key=_audit_key(given),
+        lease_seconds=given.lease_seconds,
+        deadline_seconds=given.deadline_seconds,
+        poll_interval_seconds=given.poll_interval_seconds,
+    )
+
+
+def prepare(given: Settings) -> None:
+    """Make an empty SQLite file usable at once. Any other database is brought up to date by `fhir-bridge db upgrade`."""
+    if _sqlite_file(given) is None:
+        return
+    opened = store(given)
+    if opened.revision()[0] is None:
+        opened.upgrade()
+    opened.close()
+    _audit_key(given)
+
+
+def store(given: Settings) -> Store:
+    """The database alone."""
+    if file := _sqlite_file(given):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    return Store(given.database_url.reveal())
+
+
+def site(given: Settings, name: str) -> Site:
+    """One site with its mapping, loaded and checked; raises `Refused` with every fault of a template or table."""
+    if (described := given.sites.get(name)) is None:
+        raise Refused([Fault("site", f"no site {name!r} is set; known: {', '.join(given.sites)}")])
+    folders = [_shipped_mappings(), *([described.mappings] if described.mappings else [])]
+    fields = {**records.fields("appointment"), **records.fields("session")}
+    mapping = TwoWayMapping.load(folders, site=described.values, fields=fields, type_of=elements.type_of)
+    return Site(name, zone=described.zone, mapping=mapping, hospitals=described.hospitals)
+
+
+def _shipped_mappings() -> Path:
+    """`mappings/` as the wheel carries it, or as it stands in a checkout."""
+    package = Path(fhir_bridge.__file__).parent
+    installed = package / "_mappings"
+    return installed if installed.is_dir() else package.parent / "mappings"
+
+
+def _hospital(described: settings.Hospital, given: Settings) -> Hospital:
+    total = given.deadline_seconds
+    deadlines = Deadlines(connect=min(5.0, total), read=min(30.0, total), total=total)
+    client = Client(described.base_url, sign_in=_sign_in(described), deadlines=deadlines)
+    return Hospital(described.name, client, site_file=_site_file(described.rules))
+
+
+def _sign_in(described: settings.Hospital) -> SignIn:
+    secret = {part: text.reveal() for part, text in described.secrets.items()}
+    match described.sign_in:
+        case "bearer":
+            return Bearer(secret["token"])
+        case "basic":
+            return Basic(secret["username"], secret["password"])
+        case _:
+            return Anonymous()
+
+
+def _site_file(rules: Mapping[str, Any]) -> SiteFile:
+    sets = {name: frozenset(rules[name]) for name in ("deny", "known_good") if name in rules}
+    return SiteFile(**{**rules, **sets})
+
+
+def _audit_key(given: Settings) -> bytes:
+    """The key that seals the audit trail: as set, or, beside a SQLite file, one made at the first start and kept in its own file."""
+    if given.audit_key:
+        return given.audit_key.reveal().encode()
+    file = _sqlite_file(given)
+    if file is None:
+        raise Refused([Fault("FHIR_BRIDGE_AUDIT_KEY", "is missing; set it, or FHIR_BRIDGE_AUDIT_KEY_FILE, to a random text of 32 or more")])
+    return _kept_key(file.with_suffix(".audit-key"))
+
+
+def _kept_key(file: Path) -> bytes:
+    if not file.exists():
+        fresh = file.with_name(f"{file.name}.{uuid.uuid4()}")
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(32))
+        with suppress(FileExistsError):  # another process was first; its key stands
+            file.hardlink_to(fresh)
+        fresh.unlink()
+    return file.read_bytes()
+
+
+def _sqlite_file(given: Settings) -> Path | None:
+    address = make_url(given.database_url.reveal())
+    return Path(address.database) if address.get_backend_name() == "sqlite" and address.database else None

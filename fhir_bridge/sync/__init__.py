@@ -1,0 +1,1 @@
+"""The use cases, one module each: accept, deliver, tell how it stands."""

@@ -1,0 +1,147 @@
+"""A record comes in: read, proved fit to be sent, and stored with its deliveries in one transaction. A 2xx means this happened.
+
+Nothing is accepted that could not be sent: the record is mapped and every resource checked against R4 before it is stored.
+The same Idempotency-Key (or, without one, the same content) gets the first answer again, and nothing is stored twice.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from fhir_bridge import documents
+from fhir_bridge.clinic import records as clinic
+from fhir_bridge.errors import Fault, Refused
+from fhir_bridge.faults import fault_point
+from fhir_bridge.store import audit, clients, inbox, outbox, records
+from fhir_bridge.store.clients import Client
+from fhir_bridge.store.database import Transaction
+from fhir_bridge.sync.bridge import Bridge, Site
+from fhir_bridge.sync.convert import checked
+
+ACCEPTED = 202
+
+
+class KeyReused(Refused):
+    """The Idempotency-Key was used before with another body."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A record on its way in: in normal form, with the hash of its one spelling."""
+
+    kind: str
+    record: dict[str, Any]
+    document: bytes
+    sha256: str
+
+    @property
+    def id(self) -> str:
+        return str(self.record["id"])
+
+    @property
+    def version(self) -> int:
+        return int(self.record.get("version", 1))
+
+    @property
+    def natural_key(self) -> str:
+        return f"{self.kind}/{self.id}/{self.version}/{self.sha256}"
+
+
+def client_of(bridge: Bridge, key: str) -> Client | None:
+    """The client that holds this API key; None for an unknown or revoked one."""
+    with bridge.store.reading() as tx:
+        return clients.authenticate(tx, key)
+
+
+def accept(bridge: Bridge, *, client: Client, kind: str, document: Any, body_sha256: str, key: str | None = None) -> dict[str, Any]:
+    """Store `document` and put it on its way; returns the answer: `{id, version, status, url, hospitals}`.
+
+    Raises `Refused` with every fault, `KeyReused`, `records.VersionTaken` when this or a newer version is stored with another
+    content, and the store's `Unavailable`; then nothing is stored.
+    """
+    if key and (first := _first_answer(bridge, client, key, body_sha256)):
+        return first
+    arrival = _read(bridge.sites[client.tenant], kind, document)
+    fault_point("I2.accept")
+    key = key or arrival.natural_key
+    try:
+        with bridge.store.transaction() as tx:
+            answer = _store(bridge, tx, client, arrival)
+            _remember(tx, client, key=key, body_sha256=body_sha256, answer=answer)
+            _audit(bridge, tx, client, arrival)
+            fault_point("I3.accept")
+    except inbox.KeyTaken:
+        answer = _first_answer(bridge, client, key, body_sha256) or {}
+    fault_point("I4.accepted")
+    return answer
+
+
+def _first_answer(bridge: Bridge, client: Client, key: str, body_sha256: str) -> dict[str, Any] | None:
+    with bridge.store.reading() as tx:
+        found = inbox.remembered(tx, tenant=client.tenant, client=client.id, key=key)
+    if found is None:
+        return None
+    if found.body_sha256 != body_sha256:
+        raise KeyReused([Fault("", "this Idempotency-Key was used with another body; choose a new key for a new request")])
+    answer: dict[str, Any] = documents.loads(found.response)
+    return answer
+
+
+def _read(site: Site, kind: str, document: Any) -> _Arrival:
+    record = clinic.load(kind, document, zone=site.zone)
+    checked(site.mapping.to_fhir(record))
+    spelling = documents.canonical(record)
+    return _Arrival(kind, record, spelling, sha256(spelling).hexdigest())
+
+
+def _store(bridge: Bridge, tx: Transaction, client: Client, arrival: _Arrival) -> dict[str, Any]:
+    newest = records.current(tx, client.tenant, arrival.kind, arrival.id)
+    if newest is None or newest.version < arrival.version:
+        _put_on_its_way(bridge, tx, client, arrival)
+    elif newest.version > arrival.version:
+        raise records.VersionTaken(f"version {newest.version} of this {arrival.kind} is stored; send a change as a higher version")
+    elif newest.sha256 != arrival.sha256:
+        raise records.VersionTaken(
+            f"version {arrival.version} of this {arrival.kind} is stored with another content; send a change as a higher version"
+        )
+    return {
+        "id": arrival.id,
+        "version": arrival.version,
+        "status": "accepted",
+        "url": f"/api/v1/{arrival.kind}s/{arrival.id}",
+        "hospitals": list(bridge.sites[client.tenant].hospitals),
+    }
+
+
+def _put_on_its_way(bridge: Bridge, tx: Transaction, client: Client, arrival: _Arrival) -> None:
+    tenant, now, patient = client.tenant, tx.now, str(arrival.record["patient"]["id"])
+    kind, version = arrival.kind, arrival.version
+    records.put(
+        tx, tenant=tenant, kind=kind, id=arrival.id, version=version, patient=patient,
+        document=arrival.document, sha256=arrival.sha256, now=now,
+    )  # fmt: skip
+    for hospital in bridge.sites[tenant].hospitals:
+        outbox.enqueue(
+            tx, tenant=tenant, hospital=hospital, lane=lane_of(tenant, patient), kind=kind, record_id=arrival.id, version=version, now=now
+        )
+
+
+def lane_of(tenant: str, patient: str) -> str:
+    """The queue of one patient's deliveries: an id that is always the same and does not say whose."""
+    return str(uuid5(NAMESPACE_URL, f"{tenant}/patient/{patient}"))
+
+
+def _remember(tx: Transaction, client: Client, *, key: str, body_sha256: str, answer: dict[str, Any]) -> None:
+    if inbox.remembered(tx, tenant=client.tenant, client=client.id, key=key) is None:
+        inbox.remember(
+            tx, tenant=client.tenant, client=client.id, key=key, body_sha256=body_sha256,
+            status=ACCEPTED, response=documents.dumps(answer), now=tx.now,
+        )  # fmt: skip
+
+
+def _audit(bridge: Bridge, tx: Transaction, client: Client, arrival: _Arrival) -> None:
+    subject, detail = f"{arrival.kind}/{arrival.id}", {"version": arrival.version}
+    audit.write(
+        tx, tenant=client.tenant, actor=client.id, action="accept", subject=subject, detail=detail, now=tx.now, key=bridge.audit_key
+    )

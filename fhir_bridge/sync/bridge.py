@@ -1,0 +1,54 @@
+"""What every use case is handed: the store, the sites, the hospitals, and where time, chance and ids come from.
+
+Built once by `fhir_bridge.bootstrap`; the use cases read no setting, no clock and no random source of their own.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from fhir_bridge.hospital.capabilities import Capabilities, SiteFile
+from fhir_bridge.hospital.client import Client
+from fhir_bridge.mapping import Mapping as TwoWayMapping
+from fhir_bridge.store.database import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One clinic site (tenant): how its naive times are completed, how its records map, and who receives them."""
+
+    name: str
+    zone: ZoneInfo | None
+    mapping: TwoWayMapping
+    hospitals: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hospital:
+    """One hospital's server: the way to it, and what its CapabilityStatement does not say.
+
+    `known` remembers, by tenant, the capabilities this process read and when, so that a delivery need not read them again.
+    """
+
+    name: str
+    client: Client
+    site_file: SiteFile
+    known: dict[str, tuple[datetime, Capabilities]] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """The whole application, as the use cases see it. `deadline_seconds` bounds one call to a hospital."""
+
+    store: Store
+    sites: Mapping[str, Site]
+    hospitals: Mapping[str, Hospital]
+    clock: Callable[[], datetime]
+    rng: random.Random
+    new_id: Callable[[], str]
+    audit_key: bytes = field(repr=False)
+    lease_seconds: int = 180
+    deadline_seconds: float = 60.0
+    poll_interval_seconds: float = 1.0

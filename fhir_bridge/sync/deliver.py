@@ -1,0 +1,124 @@
+"""A record goes out: a lane is leased, each of its deliveries is mapped, planned and sent step by step, and its end written down.
+
+Nothing is sent before an attempt without an outcome was looked into (`look`), and every finishing write shows the lease's token:
+a worker that was overtaken writes nothing.
+"""
+
+import logging
+from collections.abc import Callable
+
+from fhir_bridge import documents
+from fhir_bridge.errors import Refused
+from fhir_bridge.faults import fault_point
+from fhir_bridge.hospital.parts import Link
+from fhir_bridge.hospital.plan import Plan, plan
+from fhir_bridge.store import outbox, records
+from fhir_bridge.store.outbox import Attempt, Delivery, Lease, LeaseLost
+from fhir_bridge.sync import call, held, look
+from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.convert import checked
+from fhir_bridge.sync.job import Done, End, Job, Outage, Stopped, Wait
+from fhir_bridge.sync.settle import settle
+from fhir_bridge.sync.statement import capabilities
+from fhir_bridge.sync.steps import take_all
+
+DEADLY = 3  # a delivery at whose hands so many workers died is not tried by another
+
+log = logging.getLogger(__name__)
+
+
+def work_once(bridge: Bridge, *, worker: str, hospital: str | None = None, stopping: Callable[[], bool] = lambda: False) -> bool:
+    """Lease one lane and drain it; False when there was nothing to do. `worker` names this process in the attempts."""
+    with bridge.store.transaction() as tx:
+        lease = outbox.lease(tx, worker=worker, seconds=bridge.lease_seconds, hospital=hospital)
+        fault_point("O1.lease")
+    if lease is None:
+        return False
+    fault_point("O2.leased")
+    try:
+        drain(bridge, lease, stopping=stopping)
+    except LeaseLost:
+        log.warning("lane %s/%s was taken over by another worker", lease.hospital, lease.lane)
+    return True
+
+
+def drain(bridge: Bridge, lease: Lease, *, stopping: Callable[[], bool] = lambda: False) -> None:
+    """Run the lane's deliveries in order until none is due, the hospital is out, or we are asked to stop; then give it back."""
+    while not stopping():
+        with bridge.store.reading() as tx:
+            delivery = outbox.next_delivery(tx, lease, tx.now)
+        if delivery is None:
+            break
+        end = deliver(bridge, lease, delivery)
+        if isinstance(end, Outage) or lease.probe:
+            break
+    with bridge.store.transaction() as tx:
+        outbox.release(tx, lease)
+
+
+def deliver(bridge: Bridge, lease: Lease, delivery: Delivery) -> End:
+    """Bring one delivery to an end, which is written down; raises `LeaseLost`."""
+    job = _job(bridge, lease, delivery)
+    if not isinstance(job, Job):
+        return _settled(bridge, lease, delivery, job)
+    try:
+        end = _run(job)
+    except LeaseLost:
+        raise
+    except Refused as refused:  # what was fit for sending when it was accepted no longer is: the mapping changed
+        end = Stopped("unmappable", refused.faults)
+    except Exception as error:
+        log.exception("delivery %s failed", delivery.id)
+        end = Wait(f"the bridge itself failed: {type(error).__name__}", doubt=_open_attempt(bridge, delivery) is not None)
+    return end if isinstance(end, Done) else _settled(bridge, lease, delivery, end)
+
+
+def _settled(bridge: Bridge, lease: Lease, delivery: Delivery, end: End) -> End:
+    with bridge.store.transaction() as tx:
+        settle(tx, bridge, lease=lease, delivery=delivery, end=end)
+    return end
+
+
+def _job(bridge: Bridge, lease: Lease, delivery: Delivery) -> Job | End:
+    if delivery.worker_deaths >= DEADLY:
+        return Stopped("worker-deaths")
+    site, hospital = bridge.sites.get(delivery.tenant), bridge.hospitals.get(delivery.hospital)
+    if site is None or hospital is None:
+        return Wait("the site or the hospital is not configured any more", after=600, counted=False, doubt=delivery.state == "ambiguous")
+    try:
+        found = capabilities(bridge, tenant=delivery.tenant, hospital=hospital)
+    except Refused as refused:
+        return Outage(f"its CapabilityStatement is of no use: {refused.faults[0]}", doubt=delivery.state == "ambiguous")
+    if isinstance(found, Outage):
+        return Outage(found.reason, after=found.after, doubt=delivery.state == "ambiguous")
+    return Job(bridge, lease, delivery, site, hospital, found)
+
+
+def _run(job: Job) -> End:
+    planned, links = _plan(job)
+    if attempt := _open_attempt(job.bridge, job.delivery):
+        writes = next((step.writes for step in planned.steps if call.label(step) == attempt.step), None)
+        if writes is None:  # the mapping or the hospital changed since: look for everything
+            writes = tuple(write for step in planned.steps for write in step.writes)
+        if (end := look.verify(job, attempt, writes=writes, links=links)) is not None:
+            return end
+        planned, links = _plan(job)
+    return take_all(job, planned, links)
+
+
+def _plan(job: Job) -> tuple[Plan, dict[str, Link]]:
+    delivery = job.delivery
+    with job.bridge.store.reading() as tx:
+        stored = records.version(tx, delivery.tenant, delivery.kind, delivery.record_id, delivery.version)
+    assert stored is not None, "a delivery's record is there by foreign key"  # noqa: S101
+    record = documents.loads(stored.document, max_bytes=len(stored.document))
+    fresh = job.site.mapping.to_fhir(record)
+    links = held.load(job, [f"{resource['resourceType']}/{resource['id']}" for resource in fresh.resources])
+    onto = held.as_ours(links)
+    written = checked(job.site.mapping.to_fhir(record, onto=onto) if onto else fresh)
+    return plan(job.capabilities, written.resources, links, retracted=written.retracted), links
+
+
+def _open_attempt(bridge: Bridge, delivery: Delivery) -> Attempt | None:
+    with bridge.store.reading() as tx:
+        return outbox.open_attempt(tx, delivery)

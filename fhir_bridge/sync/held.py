@@ -1,0 +1,109 @@
+"""What the hospital holds of a record: our resources and its own ids, versions and documents, read before a plan and kept after."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fhir_bridge import documents
+from fhir_bridge.hospital import kept, wire
+from fhir_bridge.hospital.client import Call, Reply
+from fhir_bridge.hospital.parts import Link, Write
+from fhir_bridge.hospital.reply import Entry
+from fhir_bridge.store import links
+from fhir_bridge.store.database import Transaction
+from fhir_bridge.sync.job import Job
+
+NOT_VISIBLE: dict[str, Any] = {"visible": False}
+
+
+def load(job: Job, keys: Iterable[str]) -> dict[str, Link]:
+    """The links of the record's resources and of `keys` (our `Type/uuid`); only those the hospital has an id for."""
+    delivery = job.delivery
+    with job.bridge.store.reading() as tx:
+        rows = {
+            row.ours: row for row in links.of_record(tx, delivery.tenant, delivery.kind, delivery.record_id, hospital=delivery.hospital)
+        }
+        for key in keys:
+            if key not in rows and (row := links.by_ours(tx, delivery.tenant, delivery.hospital, key)):
+                rows[key] = row
+    return {ours: _link(row) for ours, row in rows.items() if row.theirs}
+
+
+def known(held: Mapping[str, Link]) -> dict[str, str]:
+    """Our `Type/uuid` to the hospital's `Type/id`."""
+    return {key: f"{_type(key)}/{link.id}" for key, link in held.items()}
+
+
+def as_ours(held: Mapping[str, Link]) -> list[dict[str, Any]]:
+    """The hospital's documents in our ids and references, for the mapping to write onto."""
+    back = {theirs: ours for ours, theirs in known(held).items()}
+    return [wire.substitute(link.document, back) | {"id": key.partition("/")[2]} for key, link in held.items() if link.document]
+
+
+def read_back(job: Job, entries: Iterable[Entry]) -> list[Entry]:
+    """`entries`, each with the document the hospital shows for it; as it was where the hospital does not show it (yet)."""
+    return [entry if entry.document else _shown(job, entry) for entry in entries]
+
+
+def keep(tx: Transaction, job: Job, *, write: Write, entry: Entry, known: Mapping[str, str], adopted: Link | None = None) -> None:
+    """Store what the hospital holds for `write`, and whether that is what we sent. Raises the store's errors.
+
+    `adopted` is the link before a look found the resource there: it counts as sent only when it is what `write` would write, so
+    that otherwise the next plan sends again.
+    """
+    gone = write.verb == "delete"
+    verdict = _verdict(write, entry, known)
+    sent = write.resource if adopted is None or (verdict and verdict.whole) else adopted.sent
+    delivery = job.delivery
+    row = links.Link(
+        tenant=delivery.tenant,
+        hospital=delivery.hospital,
+        ours=write.key,
+        theirs=None if gone else reference(entry),
+        version=None if gone else entry.version or None,
+        etag=None if gone else entry.etag or None,
+        sent=documents.canonical(sent) if sent and not gone else None,
+        seen=documents.dumps(entry.document) if entry.document and not gone else None,
+        kept=documents.dumps(_told(verdict, write) if verdict else NOT_VISIBLE),
+        updated_at=tx.now,
+    )
+    links.put(tx, row, kind=delivery.kind, record_id=delivery.record_id)
+
+
+def reference(entry: Entry) -> str:
+    """The hospital's `Type/id`; a server that did not say the id took ours."""
+    ours = entry.key.partition("/")[2]
+    return f"{_type(entry.key)}/{entry.id or ours}"
+
+
+def link_of(entry: Entry, *, sent: dict[str, Any] | None) -> Link:
+    """What `entry` says, as a link."""
+    return Link(reference(entry).partition("/")[2], entry.version, entry.etag, entry.document, sent)
+
+
+def _verdict(write: Write, entry: Entry, known: Mapping[str, str]) -> kept.Comparison | None:
+    if not entry.document:
+        return None
+    sent = wire.substitute(write.resource, known) | {"id": entry.document.get("id", entry.id)}
+    return kept.compare(sent, entry.document)
+
+
+def _shown(job: Job, entry: Entry) -> Entry:
+    reply = job.hospital.client.send(Call("GET", reference(entry)))
+    if not isinstance(reply, Reply) or reply.status != 200 or reply.resource_type != _type(entry.key):
+        return entry
+    version = str(reply.body.get("meta", {}).get("versionId", "")) or entry.version
+    return Entry(entry.key, str(reply.body["id"]), version, reply.header("etag") or entry.etag, reply.body, entry.status)
+
+
+def _link(row: links.Link) -> Link:
+    seen, sent = (documents.loads(text) if text else None for text in (row.seen, row.sent))
+    return Link((row.theirs or "").partition("/")[2], row.version or "", row.etag or "", seen, sent)
+
+
+def _told(verdict: kept.Comparison, write: Write) -> dict[str, Any]:
+    paths = {name: list(getattr(verdict, name)) for name in ("changed", "dropped", "added")}
+    return {"whole": verdict.whole, **paths, "left_out": list(write.left_out)}
+
+
+def _type(key: str) -> str:
+    return key.partition("/")[0]

@@ -1,0 +1,86 @@
+"""An attempt whose end nobody knows: look at the hospital before anything is sent again.
+
+What is found is adopted. What is not found may still be on its way inside the server: a write that could make a second record
+waits out the settle time, one that is safe to repeat (PUT by our own id, If-Match) does not.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from fhir_bridge import documents
+from fhir_bridge.errors import Fault
+from fhir_bridge.hospital.client import NoReply
+from fhir_bridge.hospital.parts import Link, Write
+from fhir_bridge.hospital.verify import Adopt, Nothing, Several, Unsearchable, found, searches
+from fhir_bridge.store import outbox
+from fhir_bridge.store.outbox import Attempt
+from fhir_bridge.sync import held
+from fhir_bridge.sync.job import End, Job, Outage, Stopped, Wait
+
+SETTLE = timedelta(minutes=10)
+LOOKS = 3
+REPEATABLE = ("put", "update", "patch", "delete", "match")
+
+Finding = Adopt | Nothing | Several | Unsearchable | Outage
+
+
+def verify(job: Job, attempt: Attempt, *, writes: tuple[Write, ...], links: Mapping[str, Link]) -> End | None:
+    """Find out what became of `attempt`, which made `writes`; None when it is known now and the delivery may go on.
+
+    Raises `LeaseLost`.
+    """
+    known = held.known(links)
+    findings = [(write, find(job, write, known)) for write in writes]
+    for write, finding in findings:
+        if (end := _hindrance(write, finding)) is not None:
+            return end
+    missing = [write for write, finding in findings if isinstance(finding, Nothing) and write.verb not in REPEATABLE]
+    if missing and (looks := _looks(job) + 1) < LOOKS:
+        after = SETTLE.total_seconds() / LOOKS
+        return Wait(
+            "not found at the hospital yet; the first call may still be running there", after=after, counted=False, doubt=True, looks=looks
+        )
+    _adopt(job, attempt, findings, links=links, known=known)
+    return None
+
+
+def find(job: Job, write: Write, known: Mapping[str, str]) -> Finding:
+    """What the hospital shows for `write`, by the best search it answers."""
+    for call in searches(write, job.capabilities, known):
+        reply = job.hospital.client.send(call)
+        if isinstance(reply, NoReply):
+            return Outage(f"the hospital could not be searched: {reply.cause}", doubt=True)
+        if reply.status in (200, 404, 410):
+            return found(write, reply.body if reply.status == 200 else None, known)
+        if reply.status in (401, 403, 429) or reply.status >= 500:
+            return Outage(f"the hospital answered a search with {reply.status}", doubt=True)
+    return Unsearchable("the hospital answers no search that would find it")
+
+
+def _hindrance(write: Write, finding: Finding) -> End | None:
+    match finding:
+        case Outage():
+            return finding
+        case Several(ids):
+            return Stopped("duplicates", (Fault(write.key, f"is there {len(ids)} times; say which one is right"),))
+        case Unsearchable(reason):
+            return Stopped("unsearchable", (Fault(write.key, reason),))
+        case _:
+            return None
+
+
+def _adopt(
+    job: Job, attempt: Attempt, findings: list[tuple[Write, Finding]], *, links: Mapping[str, Link], known: Mapping[str, str]
+) -> None:
+    adopted = [(write, finding.entry) for write, finding in findings if isinstance(finding, Adopt)]
+    known = held.known(links) | {entry.key: held.reference(entry) for _, entry in adopted}
+    with job.bridge.store.transaction() as tx:
+        for write, entry in adopted:
+            held.keep(tx, job, write=write, entry=entry, known=known, adopted=links.get(write.key, Link("")))
+        detail = documents.dumps({"looked_for": len(findings), "found": len(adopted)})
+        outbox.finish_attempt(tx, job.lease, attempt, "found" if adopted else "absent", detail)
+
+
+def _looks(job: Job) -> int:
+    detail = documents.loads(job.delivery.detail) if job.delivery.detail else {}
+    return int(detail.get("looks", 0)) if isinstance(detail, dict) else 0

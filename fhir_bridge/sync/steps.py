@@ -1,0 +1,113 @@
+"""The steps of one plan, taken in order: what each came to is stored, with its attempt's outcome, in one transaction."""
+
+from collections import deque
+from dataclasses import replace
+
+from fhir_bridge.errors import Fault
+from fhir_bridge.faults import fault_point
+from fhir_bridge.hospital import wire
+from fhir_bridge.hospital.parts import Link, Step, Write
+from fhir_bridge.hospital.plan import Plan
+from fhir_bridge.hospital.verify import Adopt, Nothing, Several, Unsearchable
+from fhir_bridge.store import outbox
+from fhir_bridge.store.outbox import Attempt
+from fhir_bridge.sync import call, held, look
+from fhir_bridge.sync.call import Result
+from fhir_bridge.sync.job import Done, End, Job, Outage, Overtaken, Stopped
+from fhir_bridge.sync.settle import settle
+
+
+def take_all(job: Job, planned: Plan, links: dict[str, Link]) -> End:
+    """Take every step; `links` grows with what the hospital holds. `Done` is written down here, every other end by the caller.
+
+    Raises `LeaseLost`.
+    """
+    done = Done(_otherwise(planned))
+    steps = deque(planned.steps)
+    while steps:
+        step = _not_there_yet(job, steps.popleft(), links)
+        if not isinstance(step, Step):
+            return step
+        if not step.writes:
+            continue
+        result = _take(job, step, links, last=None if steps else done)
+        if result.divide:
+            steps.extendleft(reversed(wire.halves(step)))
+        elif result.end is not None:
+            return result.end
+        elif not steps:
+            return done
+        fault_point("O11.between")
+    with job.bridge.store.transaction() as tx:
+        settle(tx, job.bridge, lease=job.lease, delivery=job.delivery, end=done)
+    return done
+
+
+def _take(job: Job, step: Step, links: dict[str, Link], *, last: Done | None) -> Result:
+    request = call.call_of(job, step, links)
+    if isinstance(request, Outage):
+        return Result(None, end=request)
+    attempt = call.begin(job, step, request)
+    if attempt is None:
+        return Result(None, end=Overtaken())
+    fault_point("O3.begun")
+    result = call.make(job, step, attempt, request)
+    _store(job, step, attempt, result, links=links, last=last)
+    fault_point("O10.stored")
+    return result
+
+
+def _store(job: Job, step: Step, attempt: Attempt, result: Result, *, links: dict[str, Link], last: Done | None) -> None:
+    writes = {write.key: write for write in step.writes}
+    known = held.known(links) | {entry.key: held.reference(entry) for entry in result.entries}
+    with job.bridge.store.transaction() as tx:
+        if result.word is not None:
+            outbox.finish_attempt(tx, job.lease, attempt, result.word)
+        for entry in result.entries:
+            held.keep(tx, job, write=writes[entry.key], entry=entry, known=known)
+        if result.word == "delivered" and last:
+            settle(tx, job.bridge, lease=job.lease, delivery=job.delivery, end=last)
+    for entry in result.entries:
+        links[entry.key] = held.link_of(entry, sent=writes[entry.key].resource)
+
+
+def _not_there_yet(job: Job, step: Step, links: dict[str, Link]) -> Step | End:
+    """`step` without the writes that a look found to be there already; an end when the look says that nothing may be sent."""
+    left: list[Write] = []
+    for write in step.writes:
+        if not write.look_first or write.key in links:
+            left.append(write)
+            continue
+        end = _looked(job, write, links)
+        if end is not None:
+            return end
+        if write.key not in links:
+            left.append(write)
+    return replace(step, writes=tuple(left))
+
+
+def _looked(job: Job, write: Write, links: dict[str, Link]) -> End | None:
+    match look.find(job, write, held.known(links)):
+        case Adopt(entry):
+            with job.bridge.store.transaction() as tx:
+                held.keep(tx, job, write=write, entry=entry, known=held.known(links), adopted=Link(""))
+            links[write.key] = held.link_of(entry, sent=None)
+            return None
+        case Nothing():
+            return Stopped("patient-unknown", (Fault(write.key, "is not there"),)) if write.verb == "match" else None
+        case Several(ids):
+            return Stopped("duplicates", (Fault(write.key, f"is there {len(ids)} times; say which one is right"),))
+        case Unsearchable(reason):
+            return Stopped("unsearchable", (Fault(write.key, reason),))
+        case Outage() as outage:
+            return replace(outage, doubt=False)
+
+
+def _otherwise(planned: Plan) -> dict[str, list[dict[str, str]]]:
+    """What of the record goes another way than as its own resource, and why."""
+    ways = {
+        "folded": [{"key": one.key, "into": one.into, "reason": one.reason} for one in planned.folded],
+        "work": [{"key": one.key, "reason": one.reason} for one in planned.work],
+        "waiting": [{"key": one.key, "reason": one.reason} for one in planned.waiting],
+    }
+    return {way: found for way, found in ways.items() if found}

@@ -1,0 +1,40 @@
+"""The loop of one worker process: drain what is due, then wait a moment; asked to stop, finish what is in hand and return."""
+
+import logging
+import socket
+import threading
+from os import getpid
+
+from fhir_bridge.store.database import StoreError
+from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.deliver import work_once
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Delivers for every hospital of the bridge; as many workers as you like may share one database."""
+
+    def __init__(self, bridge: Bridge, *, name: str = "") -> None:
+        self._bridge = bridge
+        self.name = name or f"{socket.gethostname()}:{getpid()}"
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set. A database that cannot be reached is waited for."""
+        while not stop.is_set():
+            if not self._work(stop):
+                stop.wait(self._bridge.poll_interval_seconds)
+
+    def drain(self) -> int:
+        """Everything that is due now, once; returns how many lanes were worked on."""
+        lanes = 0
+        while work_once(self._bridge, worker=self.name):
+            lanes += 1
+        return lanes
+
+    def _work(self, stop: threading.Event) -> bool:
+        try:
+            return work_once(self._bridge, worker=self.name, stopping=stop.is_set)
+        except StoreError as error:
+            log.warning("the database refused: %s", error)
+            return False
