@@ -97,8 +97,11 @@ class Quantity(Leaf):
 
     def shape(self) -> dict[str, Any]:
         """An object with value and unit; the unit is one of the UCUM codes this field takes."""
-        value = {"type": "number", "minimum": 0} if self.zero else {"type": "number", "exclusiveMinimum": 0}
-        return _object(value=value, unit={"type": "string", "description": f"UCUM: {', '.join(self.most)}"})
+        least = {"minimum": 0} if self.zero else {"exclusiveMinimum": 0}
+        return _object(
+            value={"type": "number", "description": "How much"} | least,
+            unit={"type": "string", "description": f"UCUM: {', '.join(self.most)}"},
+        )
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> dict[str, Any]:
         if not isinstance(value, dict):

@@ -171,14 +171,18 @@ def _reactions(session: Document) -> Iterator[Fault]:
 
 
 def _references(session: Document) -> Iterator[Fault]:
-    given = _ids(session, "drugs") | _ids(session, "fluids")
-    for index, reaction in enumerate(session.get("reactions", [])):
-        if reaction.get("suspected_drug", next(iter(given), None)) not in given | {None}:
-            yield Fault(f"reactions[{index}].suspected_drug", "names no drug or fluid of this session; write the id of one")
-    happened = _ids(session, "reactions")
-    for index, drug in enumerate(session.get("drugs", [])):
-        if "for_reaction" in drug and drug["for_reaction"] not in happened:
-            yield Fault(f"drugs[{index}].for_reaction", "names no reaction of this session; write the id of one")
+    drugs, reactions = session.get("drugs", []), session.get("reactions", [])
+    yield from _leads_nowhere("reactions", reactions, "suspected_drug", [*drugs, *session.get("fluids", [])], to="drug or fluid")
+    yield from _leads_nowhere("drugs", drugs, "for_reaction", reactions, to="reaction")
+
+
+def _leads_nowhere(name: str, rows: list[Document], field: str, targets: list[Document], *, to: str) -> Iterator[Fault]:
+    ids = {row.get("id") for row in targets}
+    if None in ids:  # an id was refused already: it may be the one that is meant
+        return
+    for index, row in enumerate(rows):
+        if field in row and row[field] not in ids:
+            yield Fault(f"{name}[{index}].{field}", f"names no {to} of this session; write the id of one")
 
 
 def _numbers_said_twice(session: Document) -> Iterator[Fault]:

@@ -1,5 +1,7 @@
 """What holds for every record: taken once it is taken again unchanged, in any order, and its JSON Schema takes it too."""
 
+import copy
+from decimal import Decimal
 from typing import Any
 
 import jsonschema_rs
@@ -9,6 +11,7 @@ from strategies import appointments, sessions, shuffled
 
 from fhir_bridge import documents
 from fhir_bridge.clinic import records
+from fhir_bridge.errors import Refused
 
 calm = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 VALIDATORS = {kind: jsonschema_rs.validator_for(documents.dumps(records.json_schema(kind)).decode()) for kind in records.KINDS}
@@ -50,3 +53,51 @@ def test_the_json_schema_takes_what_the_door_takes(session: dict[str, Any]) -> N
 @given(sessions(), appointments())
 def test_the_kind_of_a_record_is_told_by_its_fields(session: dict[str, Any], appointment: dict[str, Any]) -> None:
     assert (records.kind_of(session), records.kind_of(appointment)) == ("session", "appointment")
+
+
+JUNK = st.sampled_from(
+    [
+        None,
+        True,
+        -1,
+        0,
+        10**30,
+        Decimal("1E+400"),
+        Decimal("NaN"),
+        0.1,
+        "",
+        " ",
+        "x" * 5000,
+        "\ud800",
+        "2026-02-30",
+        [],
+        [None],
+        {},
+        {"absent": 1},
+        {"value": "1", "unit": 3},
+        {1: 2},
+    ]
+)
+
+
+@st.composite
+def broken(draw: Any, document: Any) -> Any:
+    """`document` with junk somewhere in it."""
+    if not document or not isinstance(document, dict | list) or draw(st.integers(0, 4)) == 0:
+        return draw(JUNK)
+    place = draw(st.sampled_from(list(document) if isinstance(document, dict) else range(len(document))))
+    copied = copy.copy(document)
+    copied[place] = draw(broken(document[place]))
+    return copied
+
+
+@settings(calm, max_examples=300)
+@given(st.data(), sessions())
+def test_junk_anywhere_is_taken_or_refused_and_never_a_traceback(data: st.DataObject, session: dict[str, Any]) -> None:
+    document = data.draw(broken(session))
+    try:
+        loaded = records.load("session", document)
+    except Refused as refused:
+        assert all(fault.message for fault in refused.faults)
+    else:
+        assert records.load("session", loaded) == loaded
