@@ -1,0 +1,81 @@
+"""A template: one kind of resource, when it exists, what makes it the same one, and its identifier for ever."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha1
+from typing import Any
+
+from fhir_bridge.mapping.codes import CodeTable
+from fhir_bridge.mapping.converters import ABSENT
+from fhir_bridge.mapping.parts import Const, Each, Hole, Obj, Part, Text
+from fhir_bridge.mapping.scope import Loop, Path, Scope, absolute
+
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """`when: <path>` something is there; `when: <path | code TABLE>` the word there has a code."""
+
+    path: Path
+    table: CodeTable | None = None
+
+    def holds(self, scope: Scope) -> bool:
+        found = scope.find(self.path)
+        return found is not ABSENT and (self.table is None or bool(self.table.written.get(found)))
+
+    def speaks_of(self, path: Path, loops: Iterable[Loop]) -> bool:
+        """Is `path` what this asks for, or inside it?"""
+        asked = absolute(self.path, loops)
+        return tuple(step.removesuffix("[]") for step in absolute(path, loops))[: len(asked)] == tuple(
+            step.removesuffix("[]") for step in asked
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    name: str
+    where: str
+    loops: tuple[Loop, ...]
+    when: When
+    identity: Hole | Text
+    resource: Obj
+    prefix: bytes
+    only_to_fhir: str = ""
+
+    @property
+    def type(self) -> str:
+        part = self.resource.parts.get("resourceType")
+        return str(part.value) if isinstance(part, Const) else ""
+
+    def id(self, scope: Scope) -> str:
+        """The resource's identifier: a UUID (version 5) of the site, the template and what makes the resource the same one."""
+        return resource_id(self.prefix, self.identity.write(scope))
+
+    def scopes(self, record: dict[str, Any], reference: Callable[[str, Scope], str | None]) -> Iterator[Scope]:
+        """One for each resource that the record asks for."""
+        scopes = [Scope({"": record}, reference)]
+        for loop in self.loops:
+            scopes = [inside for scope in scopes for inside in scope.inside(loop)]
+        return (scope for scope in scopes if self.when.holds(scope))
+
+    def all_loops(self) -> tuple[Loop, ...]:
+        """The loops that make copies of the resource, then those inside it."""
+        return (*self.loops, *(part.loop for part in self.resource.inner() if isinstance(part, Each)))
+
+    def holes(self) -> Iterator[Hole]:
+        return (part for part in self.resource.inner() if isinstance(part, Hole))
+
+
+def name_prefix(system: str, template: str) -> bytes:
+    """What goes before an identity when it is hashed: identifiers differ between sites and between templates."""
+    return f"{system}\n{template}\n".encode()
+
+
+def resource_id(prefix: bytes, identity: str) -> str:
+    digest = sha1(prefix + identity.encode(), usedforsecurity=False).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{_VARIANT[digest[16]]}{digest[17:20]}-{digest[20:32]}"
+
+
+def inner_holes(part: Part) -> Iterator[Hole]:
+    return (one for one in part.inner() if isinstance(one, Hole))
