@@ -6,7 +6,6 @@ Bears any shape, so that it can run on what the schema refused.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, NamedTuple
 
 from fhir_bridge.errors import Fault
@@ -23,6 +22,7 @@ class _Step(NamedTuple):
     choice: str
     targets: frozenset[str]
     whole: bool
+    pointing: bool  # a Reference, or a whole Resource
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class Walk:
 def walk(resource: dict[str, Any], kind: str, at: Place, *, container: Mapping[str, Any] | None = None) -> Walk:
     """Walks `resource` of type `kind`, not into the resources inside it; `at` is where it lies in the whole document."""
     found = Walk(resource, container=container)
-    _object(resource, _plan(kind), at, found)
+    _object(resource, _PLANS[kind], at, found)
     return found
 
 
@@ -68,19 +68,21 @@ def _single(value: object, step: _Step, at: Place, found: Walk) -> None:
     if not isinstance(value, dict):
         if step.whole and not isinstance(value, int):  # JSON Schema takes 30.0 for whole; R4's pattern for integer doesn't
             found.add(at, "must be a whole number, written without a point")
+    elif step.pointing:
+        _pointing(value, step, at, found)
     elif step.type:
-        _one(value, step, at, found)
+        _object(value, _PLANS[step.type], at, found)
 
 
-def _one(value: dict[str, Any], step: _Step, at: Place, found: Walk) -> None:
+def _pointing(value: dict[str, Any], step: _Step, at: Place, found: Walk) -> None:
     if step.type == "Resource":
         found.inside.append((at, value))
         return
-    if step.type == "Reference" and "reference" in value:
+    if "reference" in value:
         broken = reference_fault(value["reference"], step.targets, resource=found.resource, container=found.container)
         if broken:
             found.add((at, "reference"), broken)
-    _object(value, _plan(step.type), at, found)
+    _object(value, _PLANS["Reference"], at, found)
 
 
 def _list(values: list[Any], step: _Step, at: Place, found: Walk, node: dict[str, Any]) -> None:
@@ -107,12 +109,19 @@ class _Plan(NamedTuple):
     names: frozenset[str]
 
 
-@cache
-def _plan(kind: str) -> _Plan:
-    found = {}
-    for name, e in elements.children(kind).items():
-        primitive = elements.is_primitive(e.type)
-        whole = e.type in elements.WHOLE_NUMBERS
-        if not primitive or e.choice or whole or e.many:
-            found[name] = _Step("" if primitive else e.type, e.choice, e.targets, whole)
-    return _Plan(RULES.get(kind, ()), found, frozenset(found))
+class _Plans(dict[str, _Plan]):
+    """The plans by type, each made when first asked for; a lookup is then the cheapest Python has."""
+
+    def __missing__(self, kind: str) -> _Plan:
+        found = {}
+        for name, e in elements.children(kind).items():
+            primitive = elements.is_primitive(e.type)
+            whole = e.type in elements.WHOLE_NUMBERS
+            if not primitive or e.choice or whole or e.many:
+                pointing = e.type in ("Reference", "Resource")
+                found[name] = _Step("" if primitive else e.type, e.choice, e.targets, whole, pointing)
+        self[kind] = plan = _Plan(RULES.get(kind, ()), found, frozenset(found))
+        return plan
+
+
+_PLANS = _Plans()
