@@ -24,7 +24,7 @@ def command() -> None:
     say("Worker stopped")
 
 
-def run_until_stopped(run: Callable[[], None], *, stop: Callable[[], None]) -> None:
+def run_until_stopped(run: Callable[[], object], *, stop: Callable[[], None]) -> None:
     """Run `run` in a thread; on SIGTERM or SIGINT call `stop`, and return when `run` has. What `run` raised is raised here."""
     asked: list[int] = []
     failure: list[BaseException] = []

@@ -76,8 +76,9 @@ def result_of(outcome: Outcome, step: Step) -> Result:
         case Retry():
             wait = _wait(outcome)
             return Result(None if wait.doubt else "retry", end=wait)
-        case Ambiguous(cause):
-            return Result(None, end=Wait(cause, doubt=True))
+        case Ambiguous():
+            kind = Outage if outcome.breaker else Wait
+            return Result(None, end=kind(outcome.cause, after=outcome.after, doubt=True))
         case Dead(kind, faults, status, _, divisible):
             if status == TOO_LARGE and divisible and len(step.writes) > 1:
                 return Result("too-large", divide=True)

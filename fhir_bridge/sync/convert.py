@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 from fhir_bridge.clinic import records
 from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.fhir import bundle, check
+from fhir_bridge.hospital.capabilities import Capabilities
+from fhir_bridge.hospital.plan import Plan, plan
 from fhir_bridge.mapping import Mapping, Written
 
 
@@ -21,8 +23,12 @@ class ReadBack:
 
 def map_record(mapping: Mapping, document: Any, *, zone: ZoneInfo | None) -> dict[str, Any]:
     """The transaction Bundle (PUT by our own ids) that `document`, a clinic record of any kind, becomes; raises `Refused`."""
-    record = records.load(records.kind_of(document), document, zone=zone)
-    return bundle.transaction([_put(resource) for resource in checked(mapping.to_fhir(record)).resources])
+    return bundle.transaction([_put(resource) for resource in _written(mapping, document, zone).resources])
+
+
+def plan_of(mapping: Mapping, document: Any, *, zone: ZoneInfo | None, able: Capabilities) -> Plan:
+    """How the record would be sent, for the first time, to a hospital that can do `able`; raises `Refused`."""
+    return plan(able, _written(mapping, document, zone).resources, {})
 
 
 def checked(written: Written) -> Written:
@@ -38,6 +44,10 @@ def map_back(mapping: Mapping, document: Any) -> ReadBack:
     if not read.record:
         raise Refused([Fault("", "no template speaks of anything in this document; is it a resource of a kind we know?")])
     return ReadBack(read.record, tuple(map(str, read.residue)), tuple(map(str, read.conflicts)))
+
+
+def _written(mapping: Mapping, document: Any, zone: ZoneInfo | None) -> Written:
+    return checked(mapping.to_fhir(records.load(records.kind_of(document), document, zone=zone)))
 
 
 def _put(resource: dict[str, Any]) -> bundle.Entry:

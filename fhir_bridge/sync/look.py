@@ -5,13 +5,14 @@ waits out the settle time, one that is safe to repeat (PUT by our own id, If-Mat
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 from fhir_bridge import documents
 from fhir_bridge.errors import Fault
 from fhir_bridge.hospital.client import NoReply
 from fhir_bridge.hospital.parts import Link, Write
-from fhir_bridge.hospital.verify import Adopt, Nothing, Several, Unsearchable, found, searches
+from fhir_bridge.hospital.verify import Adopt, Nothing, Several, found, searches
 from fhir_bridge.store import outbox
 from fhir_bridge.store.outbox import Attempt
 from fhir_bridge.sync import held
@@ -20,6 +21,14 @@ from fhir_bridge.sync.job import End, Job, Outage, Stopped, Wait
 SETTLE = timedelta(minutes=10)
 LOOKS = 3
 REPEATABLE = ("put", "update", "patch", "delete", "match")
+
+
+@dataclass(frozen=True, slots=True)
+class Unsearchable:
+    """This server answers no search that would find it: a person looks."""
+
+    reason: str
+
 
 Finding = Adopt | Nothing | Several | Unsearchable | Outage
 
@@ -51,7 +60,7 @@ def find(job: Job, write: Write, known: Mapping[str, str]) -> Finding:
         if isinstance(reply, NoReply):
             return Outage(f"the hospital could not be searched: {reply.cause}", doubt=True)
         if reply.status in (200, 404, 410):
-            return found(write, reply.body if reply.status == 200 else None, known)
+            return found(write, reply.body if reply.status == 200 else None, known, capabilities=job.capabilities)
         if reply.status in (401, 403, 429) or reply.status >= 500:
             return Outage(f"the hospital answered a search with {reply.status}", doubt=True)
     return Unsearchable("the hospital answers no search that would find it")
@@ -62,7 +71,7 @@ def _hindrance(write: Write, finding: Finding) -> End | None:
         case Outage():
             return finding
         case Several(ids):
-            return Stopped("duplicates", (Fault(write.key, f"is there {len(ids)} times; say which one is right"),))
+            return Stopped("duplicates", (Fault(write.key, f"is there more than once ({len(ids)} seen); say which one is right"),))
         case Unsearchable(reason):
             return Stopped("unsearchable", (Fault(write.key, reason),))
         case _:

@@ -8,7 +8,7 @@ from fhir_bridge.faults import fault_point
 from fhir_bridge.hospital import wire
 from fhir_bridge.hospital.parts import Link, Step, Write
 from fhir_bridge.hospital.plan import Plan
-from fhir_bridge.hospital.verify import Adopt, Nothing, Several, Unsearchable
+from fhir_bridge.hospital.verify import Adopt, Nothing, Several
 from fhir_bridge.store import outbox
 from fhir_bridge.store.outbox import Attempt
 from fhir_bridge.sync import call, held, look
@@ -75,13 +75,9 @@ def _not_there_yet(job: Job, step: Step, links: dict[str, Link]) -> Step | End:
     """`step` without the writes that a look found to be there already; an end when the look says that nothing may be sent."""
     left: list[Write] = []
     for write in step.writes:
-        if not write.look_first or write.key in links:
-            left.append(write)
-            continue
-        end = _looked(job, write, links)
-        if end is not None:
+        if write.look_first and write.key not in links and (end := _looked(job, write, links)) is not None:
             return end
-        if write.key not in links:
+        if not (write.look_first and write.key in links):
             left.append(write)
     return replace(step, writes=tuple(left))
 
@@ -96,8 +92,8 @@ def _looked(job: Job, write: Write, links: dict[str, Link]) -> End | None:
         case Nothing():
             return Stopped("patient-unknown", (Fault(write.key, "is not there"),)) if write.verb == "match" else None
         case Several(ids):
-            return Stopped("duplicates", (Fault(write.key, f"is there {len(ids)} times; say which one is right"),))
-        case Unsearchable(reason):
+            return Stopped("duplicates", (Fault(write.key, f"is there more than once ({len(ids)} seen); say which one is right"),))
+        case look.Unsearchable(reason):
             return Stopped("unsearchable", (Fault(write.key, reason),))
         case Outage() as outage:
             return replace(outage, doubt=False)

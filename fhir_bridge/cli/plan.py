@@ -1,0 +1,50 @@
+"""`fhir-bridge plan`: what a hospital would be sent, in words, before anything is sent."""
+
+from importlib import resources
+from typing import Any, BinaryIO
+
+import click
+
+from fhir_bridge import bootstrap, documents
+from fhir_bridge.cli.output import emit, file_argument, json_option, read, site_option
+from fhir_bridge.cli.sandbox import LIKE
+from fhir_bridge.errors import BridgeError, Fault, Refused
+from fhir_bridge.hospital import capabilities
+from fhir_bridge.hospital.capabilities import Capabilities
+from fhir_bridge.settings import Settings
+from fhir_bridge.sync import convert
+from fhir_bridge.sync.job import Outage
+from fhir_bridge.sync.statement import fetch
+
+
+@click.command("plan")
+@file_argument
+@click.option("--like", type=click.Choice(LIKE), help="A hospital like this one.")
+@click.option("--hospital", help="A hospital of the settings; it is asked for its CapabilityStatement.")
+@site_option
+@json_option
+def command(file: BinaryIO, like: str | None, hospital: str | None, site: str, as_json: bool) -> None:
+    """Print how the clinic record in FILE would be sent to a hospital: each write, its way, and what would not go and why."""
+    if (like is None) == (hospital is None):
+        raise click.UsageError("say either --like or --hospital")
+    settings = Settings.from_environ()
+    place = bootstrap.site(settings, site)
+    able = _like(like) if like else _of(settings, hospital or "", site)
+    planned = convert.plan_of(place.mapping, read(file), zone=place.zone, able=able)
+    emit(planned.data(), as_json=as_json, text=lambda: "\n".join(planned.words()))
+
+
+def _like(name: str) -> Capabilities:
+    statement: Any = documents.loads((resources.files("fhir_bridge.sandbox") / "statements" / f"{name}.json").read_bytes())
+    return capabilities.read(statement)
+
+
+def _of(settings: Settings, name: str, site: str) -> Capabilities:
+    bootstrap.prepare(settings)
+    bridge = bootstrap.bridge(settings)
+    if (hospital := bridge.hospitals.get(name)) is None:
+        raise Refused([Fault("--hospital", f"no hospital {name!r} is set; known: {', '.join(bridge.hospitals) or 'none'}")])
+    found = fetch(bridge, tenant=site, hospital=hospital)
+    if isinstance(found, Outage):
+        raise BridgeError(found.reason)
+    return found

@@ -1,0 +1,35 @@
+"""`fhir-bridge sandbox serve`: a hospital in a box, for trying things out without a hospital."""
+
+import threading
+from pathlib import Path
+
+import click
+
+from fhir_bridge.cli.output import say
+from fhir_bridge.cli.worker import run_until_stopped
+from fhir_bridge.sandbox.profile import load
+from fhir_bridge.sandbox.running import running
+from fhir_bridge.sandbox.server import create_app
+from fhir_bridge.sandbox.store import Store
+
+LIKE = ("hapi", "epic", "oracle", "athena")
+
+
+@click.group("sandbox")
+def command() -> None:
+    """Run a hospital in a box."""
+
+
+@command.command("serve")
+@click.option("--like", type=click.Choice(LIKE), default="hapi", show_default=True, help="Which server it behaves like.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="0 takes a free one.")
+@click.option("--file", type=click.Path(dir_okay=False, path_type=Path), help="Keep what it holds in this SQLite file, not only in memory.")
+def serve(like: str, port: int, file: Path | None) -> None:
+    """Serve FHIR R4 on loopback until stopped; prints its base address."""
+    stop = threading.Event()
+    store = Store(file)
+    with running(create_app(load(like), store=store), port=port) as server:
+        click.echo(server.base_url)
+        say(f"A hospital like {like} answers there; Ctrl-C ends it")
+        run_until_stopped(stop.wait, stop=stop.set)
+    store.close()
