@@ -79,29 +79,29 @@ def of_subject(tx: Transaction, tenant: str, subject: str) -> list[Entry]:
 
 def verify(tx: Transaction, tenant: str, key: bytes, *, anchor: Head | None = None) -> Broken | None:
     """Reads the whole chain; the first row that was changed, deleted, inserted, moved or cut off, None when all is well."""
-    seq, seal, anchored = 0, _BEGINNING, anchor is None or anchor.seq == 0
-    for row in tx.execute(_rows().where(table.c.tenant == tenant).order_by(table.c.seq).execution_options(yield_per=1000)):
-        entry = Entry(*row)
-        if why := _fault(entry, key, seq + 1, seal):
-            return Broken(seq + 1, why)
-        seq, seal = entry.seq, entry.seal
-        if anchor and anchor.seq == seq:
-            if anchor.seal != seal:
-                return Broken(seq, "differs from the anchor")
-            anchored = True
-    if not anchored:
-        return Broken(seq + 1, "missing: the chain ends before the anchor")
-    if head(tx, tenant) != Head(seq, seal):
-        return Broken(seq + 1, "missing: the chain ends before its head")
-    return None
+    reached, anchored = Head(0, _BEGINNING), anchor is None or anchor.seq == 0
+    found = _rows().where(table.c.tenant == tenant).order_by(table.c.seq)
+    with tx.execute(found.execution_options(yield_per=1000)) as rows:  # closed early too: on PostgreSQL it is a cursor of the server
+        for row in rows:
+            entry = Entry(*row)
+            if why := _fault(entry, key, reached):
+                return Broken(reached.seq + 1, why)
+            reached = Head(entry.seq, entry.seal)
+            if anchor and anchor.seq == reached.seq:
+                if anchor != reached:
+                    return Broken(reached.seq, "differs from the anchor")
+                anchored = True
+    if anchored and head(tx, tenant) == reached:
+        return None
+    return Broken(reached.seq + 1, "missing: the chain ends before its head" if anchored else "missing: the chain ends before the anchor")
 
 
-def _fault(entry: Entry, key: bytes, seq: int, previous: str) -> str | None:
-    if entry.seq != seq:
+def _fault(entry: Entry, key: bytes, before: Head) -> str | None:
+    if entry.seq != before.seq + 1:
         return "missing"
-    if entry.previous != previous:
+    if entry.previous != before.seal:
         return "does not follow the row before it"
-    seal = _seal(key, previous, entry.tenant, entry.seq, entry.at, entry.actor, entry.action, entry.subject, entry.detail)
+    seal = _seal(key, before.seal, entry.tenant, entry.seq, entry.at, entry.actor, entry.action, entry.subject, entry.detail)
     return None if hmac.compare_digest(seal, entry.seal) else "changed, or sealed with another key"
 
 

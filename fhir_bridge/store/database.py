@@ -79,11 +79,9 @@ class Transaction:
 
     def insert_or_ignore(self, table: Table, **values: Any) -> bool:
         """Inserts a row unless its key exists; True if it was inserted. Waits for another transaction about to insert the same."""
-        if self.on_postgresql:
-            statement: Executable = postgresql.insert(table).values(**values).on_conflict_do_nothing()
-        else:
-            statement = sqlite.insert(table).values(**values).on_conflict_do_nothing()
-        return self.execute(statement).rowcount == 1
+        insert = (postgresql.insert if self.on_postgresql else sqlite.insert)(table).values(**values)
+        # without the option SQLAlchemy forgets the row count of an INSERT on PostgreSQL
+        return self.execute(insert.on_conflict_do_nothing().execution_options(preserve_rowcount=True)).rowcount == 1
 
     def upsert(self, table: Table, **values: Any) -> None:
         """Inserts a row, or overwrites the named columns of the row with the same key."""
