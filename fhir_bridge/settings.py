@@ -19,7 +19,8 @@ from fhir_bridge.errors import Fault, Refused
 
 PREFIX = "FHIR_BRIDGE_"
 DEFAULT_SITE = "default"
-DEFAULT_SYSTEM = "https://clinic.example/id"
+# The `$names` of the shipped templates: the base of our identifier systems, and of our extensions' addresses.
+DEFAULT_VALUES = MappingProxyType({"system": "https://clinic.example/id", "extension": "https://clinic.example/extension"})
 MIN_KEY_LENGTH = 32
 RULES = {"vendor", "deny", "known_good", "references", "entries_per_call", "bytes_per_call"}
 SIGN_INS = {"none": (), "bearer": ("token",), "basic": ("username", "password")}
@@ -42,14 +43,14 @@ class Secret:
 class Site:
     """One clinic site, which is also the tenant its API keys belong to.
 
-    `zone` completes naive times (None: they are refused); `values` are the `$names` the mapping's templates use, `system` (the
-    base of the identifier systems) among them; `mappings` is a folder that overrides the shipped templates; `hospitals` are the
+    `zone` completes naive times (None: they are refused); `values` are the `$names` the mapping's templates use, over
+    `DEFAULT_VALUES`; `mappings` is a folder that overrides the shipped templates; `hospitals` are the
     names of those that receive its records.
     """
 
     name: str
     zone: ZoneInfo | None = None
-    values: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({"system": DEFAULT_SYSTEM}))
+    values: Mapping[str, str] = field(default_factory=lambda: DEFAULT_VALUES)
     mappings: Path | None = None
     hospitals: tuple[str, ...] = ()
 
@@ -166,14 +167,14 @@ def _config(path: Path, faults: list[Fault]) -> tuple[dict[str, Site], dict[str,
 
 def _site(name: str, table: dict[str, Any], *, folder: Path, hospitals: Mapping[str, Hospital], faults: list[Fault]) -> Site:
     path = f"sites.{name}"
-    _refuse_unknown(table, known={"zone", "system", "values", "mappings", "hospitals"}, path=path, faults=faults)
+    _refuse_unknown(table, known={"zone", "values", "mappings", "hospitals"}, path=path, faults=faults)
     mappings = _text(table, "mappings", path=path, faults=faults)
     wanted = tuple(table.get("hospitals", ()))
     for unknown in sorted(set(wanted) - hospitals.keys()):
         faults.append(Fault(f"{path}.hospitals", f"names {unknown!r}, which no [hospitals.…] table describes"))
     if mappings and not (folder / mappings).is_dir():
         faults.append(Fault(f"{path}.mappings", "is not a folder; name one that holds templates/ or codes/"))
-    values = {"system": _text(table, "system", path=path, faults=faults) or DEFAULT_SYSTEM, **table.get("values", {})}
+    values = {**DEFAULT_VALUES, **_tables(table, path=path, faults=faults, only="values").get("values", {})}
     for key in (key for key, value in values.items() if not isinstance(value, str)):
         faults.append(Fault(f"{path}.values.{key}", "must be a text"))
     zone = _zone(_text(table, "zone", path=path, faults=faults), path=f"{path}.zone", faults=faults)

@@ -60,7 +60,7 @@ def find(job: Job, write: Write, known: Mapping[str, str]) -> Finding:
         if isinstance(reply, NoReply):
             return Outage(f"the hospital could not be searched: {reply.cause}", doubt=True)
         if reply.status in (200, 404, 410):
-            return found(write, reply.body if reply.status == 200 else None, known, capabilities=job.capabilities)
+            return found(write, reply.body if reply.status == 200 else None, known)
         if reply.status in (401, 403, 429) or reply.status >= 500:
             return Outage(f"the hospital answered a search with {reply.status}", doubt=True)
     return Unsearchable("the hospital answers no search that would find it")

@@ -63,7 +63,7 @@ def test_a_call_may_not_last_as_long_as_a_lease(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_site_knows_its_zone_and_sends_to_every_hospital_unless_it_names_some(config: Path) -> None:
     config.write_text(
-        '[sites.north]\nzone = "America/New_York"\nsystem = "https://north.example/id"\n'
+        '[sites.north]\nzone = "America/New_York"\nvalues.system = "https://north.example/id"\n'
         '[sites.south]\nhospitals = ["b"]\n'
         '[hospitals.a]\nbase_url = "https://a.example/r4"\n[hospitals.b]\nbase_url = "https://b.example/r4"\n'
     )
