@@ -5,6 +5,7 @@ a fullUrl, the later is dropped with its body, references to it are re-pointed, 
 """
 
 import base64
+import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -97,9 +98,10 @@ def read_entry(reader: Reader, entry: Entry) -> Document:
     return {"resource": version.document, "response": {"status": "200 OK", "etag": str(version.number)}}
 
 
-def response(kind: str, entries: list[Document]) -> Document:
+def response(kind: str, entries: list[Document], *, base: str) -> Document:
     """The Bundle that answers; without `entry` when nothing was asked."""
-    bundle: Document = {"resourceType": "Bundle", "type": f"{kind}-response"}
+    link = [{"relation": "self", "url": base}]
+    bundle: Document = {"resourceType": "Bundle", "id": str(uuid.uuid4()), "type": f"{kind}-response", "link": link}
     return bundle | {"entry": entries} if entries else bundle
 
 
@@ -110,7 +112,9 @@ def answered(written: Written, *, representation: bool) -> Document:
     status = 204 if written.code.startswith("SUCCESSFUL_DELETE") else written.status
     entry: Document = {"status": status_line(status)}
     if version is not None and version.document is not None:
-        entry |= {"location": version.versioned, "etag": str(version.number), "lastModified": instant(version.updated)}
+        entry |= {"location": version.versioned, "etag": str(version.number)}
+        if written.status == 201:  # HAPI tells the time of what is new only
+            entry["lastModified"] = instant(version.updated)
     answer: Document = {"response": entry | {"outcome": outcome}}
     if representation and version is not None and version.document is not None:
         answer = {"resource": version.document} | answer
@@ -118,8 +122,9 @@ def answered(written: Written, *, representation: bool) -> Document:
 
 
 def rejected_entry(rejected: Rejected) -> Document:
-    """The response entry of a request that was refused."""
-    return {"response": {"status": status_line(rejected.status), "outcome": rejected.outcome()}}
+    """The response entry of a request that was refused; HAPI calls each such issue an exception."""
+    outcome = replace(rejected, code="exception").outcome()
+    return {"response": {"status": status_line(rejected.status), "outcome": outcome}}
 
 
 def status_line(status: int) -> str:

@@ -23,10 +23,10 @@ def resource(body: bytes, *, expected: str) -> Document:
     document = documents.loads(body, max_bytes=MAX_BYTES, max_depth=MAX_DEPTH)
     kind = document.get("resourceType") if isinstance(document, dict) else None
     if not kind:
-        raise Rejected(400, "HAPI-0450: HAPI-1838: Invalid JSON content detected, missing required element: 'resourceType'", "structure")
+        raise unparsable("HAPI-1838: Invalid JSON content detected, missing required element: 'resourceType'")
     if kind != expected:
         text = f'Incorrect resource type detected for endpoint, found "{kind}" but expected "{expected}"'
-        raise Rejected(400, f"HAPI-0450: HAPI-1814: {text}", "structure")
+        raise unparsable(f"HAPI-1814: {text}")
     return _known(document) if kind != "Bundle" else document | {"entry": [_entry(entry) for entry in document.get("entry", [])]}
 
 
@@ -34,7 +34,7 @@ def validated(body: bytes) -> Document:
     """The OperationOutcome of `$validate`: errors are in it, whatever the status."""
     document = documents.loads(body)
     if faults := check.faults(document):
-        return outcome.operation_outcome(faults)
+        return outcome.operation_outcome(faults, code="processing")
     issue: dict[str, Any] = {"severity": "information", "code": "informational", "diagnostics": "No issues detected during validation"}
     return {"resourceType": "OperationOutcome", "issue": [issue]}
 
@@ -68,4 +68,10 @@ def _tidy(value: Any, kind: str, path: str) -> Any:
 
 
 def _unreadable(path: str) -> Rejected:
-    return Rejected(400, f'HAPI-0450: HAPI-1821: [element="{path.rpartition(".")[2]}"] Invalid attribute value', "structure")
+    name = path.rpartition(".")[2]
+    return unparsable(f'HAPI-1821: [element="{name}"] Invalid attribute value')
+
+
+def unparsable(text: str) -> Rejected:
+    """HAPI's 400 for a body it cannot read."""
+    return Rejected(400, f"HAPI-0450: Failed to parse request body as JSON resource. Error was: {text}")

@@ -64,7 +64,7 @@ class Hospital:
         """What may be done with a type; an unknown type is 404."""
         if kind not in self.types:
             known = ", ".join(sorted(self.types))
-            raise Rejected(404, f"HAPI-0302: Unknown resource type '{kind}' - Server knows how to handle: [{known}]", "not-found")
+            raise Rejected(404, f"HAPI-0302: Unknown resource type '{kind}' - Server knows how to handle: [{known}]")
         return frozenset(entry["code"] for entry in self.types[kind].get("interaction", []))
 
     def require_advertised(self, kind: str, interaction: str) -> None:

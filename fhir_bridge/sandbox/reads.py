@@ -15,6 +15,7 @@ from fhir_bridge.sandbox.store import Document, Draft, Version, instant
 from fhir_bridge.sandbox.writes import gone
 
 _KEPT_SEARCHES = 1000
+_KNOWN_AT_ONCE = 12  # HAPI looks that far ahead at first; of longer results it does not tell the total
 Query = list[tuple[str, str]]
 
 
@@ -91,14 +92,17 @@ class Reader:
             return self._bundle("searchset", [], total=len(found))
         name = self.pages.keep(found) if len(found) > count else ""
         bundle = self._page(found, name, 0, count=count)
-        if len(found) <= count or accurate:
+        if len(found) <= max(count, _KNOWN_AT_ONCE) or accurate:
             bundle["total"] = len(found)
         return self._linked(bundle, f"{self.base}/{kind}?{urlencode(query)}")
 
     def page(self, name: str, offset: str, *, count: str) -> Document:
         """A later page of a search, as its next link names it."""
-        bundle = self._page(self.pages.get(name), name, int(offset or 0), count=self._count({"_count": count}))
-        return self._linked(bundle, self._page_link(name, int(offset or 0), self._count({"_count": count})))
+        found, start, size = self.pages.get(name), int(offset or 0), self._count({"_count": count})
+        bundle = self._page(found, name, start, count=size)
+        if len(found) <= max(size, _KNOWN_AT_ONCE):
+            bundle["total"] = len(found)
+        return self._linked(bundle, self._page_link(name, start, size))
 
     def history(self, kind: str | None, identity: str | None, query: Query) -> Document:
         """Versions newest first: of one resource, one type, or all; `_since` includes its instant."""
@@ -151,9 +155,12 @@ class Reader:
         page = found[offset : offset + count]
         entries = [{"fullUrl": f"{self.base}/{v.path}", "resource": v.document, "search": {"mode": "match"}} for v in page]
         bundle = self._bundle("searchset", entries)
+        links = []
         if offset + count < len(found):
-            bundle["link"] = [{"relation": "next", "url": self._page_link(name, offset + count, count)}]
-        return bundle
+            links.append({"relation": "next", "url": self._page_link(name, offset + count, count)})
+        if offset:
+            links.append({"relation": "previous", "url": self._page_link(name, max(0, offset - count), count)})
+        return bundle | {"link": links}
 
     def _page_link(self, name: str, offset: int, count: int) -> str:
         return f"{self.base}?_getpages={name}&_getpagesoffset={offset}&_count={count}&_bundletype=searchset"
@@ -176,9 +183,10 @@ class Reader:
 
     def _history_entry(self, version: Version) -> dict[str, Any]:
         status = "201 Created" if version.number == 1 else "200 OK"
+        method = "DELETE" if version.document is None else "POST" if version.number == 1 else "PUT"
         entry: dict[str, Any] = {"fullUrl": f"{self.base}/{version.path}"}
         if version.document is not None:
             entry["resource"] = version.document
-        entry["request"] = {"method": version.method, "url": version.versioned}
+        entry["request"] = {"method": method, "url": version.versioned}
         entry["response"] = {"status": status, "etag": f'W/"{version.number}"'}
         return entry

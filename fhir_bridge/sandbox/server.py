@@ -62,9 +62,7 @@ def create_app(hospital: Hospital, *, store: Store | None = None, new_request_id
     app.extensions["sandbox"] = server
     _route(app, server)
     app.register_error_handler(Rejected, _refused)
-    app.register_error_handler(
-        Refused, lambda error: _refused(Rejected(400, f"HAPI-0450: HAPI-1861: Failed to parse: {error}", "structure"))
-    )
+    app.register_error_handler(Refused, lambda error: _refused(parse.unparsable(f"HAPI-1861: {error}")))
     app.register_error_handler(HTTPException, _framework_error)
     app.register_error_handler(Exception, lambda error: _refused(Rejected(500, f"HAPI-0389: {type(error).__name__}", "exception")))
 
@@ -171,19 +169,21 @@ class Api:
         operations = documents.loads(request.get_data())
         with self.server.store.draft() as draft:
             written = self.server.writer(draft).patch(kind, identity, operations, if_match=request.headers.get("If-Match"))
-        return self._written(written, location=False)
+        answer = self._written(written, location=False)
+        answer.headers.pop("ETag", None)  # HAPI gives none here
+        return answer
 
     def delete(self, kind: str, identity: str) -> Response:
         """delete"""
         with self.server.store.draft() as draft:
             written = self.server.writer(draft).delete(kind, identity)
-        return _json(200, success(written.code, f"Deleted {kind}/{identity}"))
+        return _deleted(written)
 
     def delete_where(self, kind: str) -> Response:
         """conditional delete"""
         with self.server.store.draft() as draft:
             written = self.server.writer(draft).delete_where(kind, request.query_string.decode())
-        return _json(200, success(written.code, f"Deleted {kind}"))
+        return _deleted(written)
 
     def bundle(self) -> Response:
         """transaction or batch"""
@@ -192,7 +192,7 @@ class Api:
         kind = body["type"]
         self.server.hospital.require_system(kind)
         answers = self._transaction(entries) if kind == "transaction" else [self._alone(entry) for entry in entries]
-        return _json(200, bundles.response(kind, answers))
+        return _json(200, bundles.response(kind, answers, base=_base()))
 
     def operation(self, kind: str, identity: str) -> Response:
         """$validate; every other operation is unknown"""
@@ -240,6 +240,12 @@ class Api:
             case "OperationOutcome":
                 return _json(written.status, success(written.code, f"Stored {version.versioned}"), headers)
         return _json(written.status, version.document, headers)
+
+
+def _deleted(written: Written) -> Response:
+    version = written.version
+    headers = {"Content-Location": f"{_base()}/{version.versioned}"} if version else {}
+    return _json(200, success(written.code, "Deleted" if version else "Nothing to delete"), headers)
 
 
 def _bytes() -> bytes:

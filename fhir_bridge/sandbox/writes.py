@@ -161,14 +161,15 @@ class Writer:
         if int(wanted) != current.number:
             status = self.hospital.behaviour.stale_status
             text = f"Trying to update {current.path}/_history/{wanted} but this is not the current version"
-            raise Rejected(status, f"HAPI-0550: HAPI-{number}: {text}", "conflict")
+            raise Rejected(status, f"HAPI-0550: HAPI-{number}: {text}")
 
 
 def require_unreferenced(draft: Draft, deleted: Version) -> None:
     """Refuses (409) the deletion of what another resource still refers to."""
     if place := references.pointing_at(draft, deleted.type, deleted.id):
-        text = f"Unable to delete {deleted.path} because at least one resource has a reference to this resource: {place}"
-        raise Rejected(409, f"HAPI-0550: HAPI-0515: {text}", "conflict")
+        first = f"First reference found was resource {place}"
+        text = f"Unable to delete {deleted.path} because at least one resource has a reference to this resource. {first}"
+        raise Rejected(409, text)
 
 
 def gone(version: Version) -> Rejected:
@@ -214,4 +215,4 @@ def _create_code(condition: str | None) -> str:
 
 def _ambiguous(number: str, kind: str, matches: list[Version]) -> Rejected:
     text = f"Failed to process the request for {kind}: the match URL matched {len(matches)} resources"
-    return Rejected(412, f"HAPI-{number}: {text}", "multiple-matches")
+    return Rejected(412, f"HAPI-{number}: {text}")
