@@ -5,8 +5,10 @@ A rule takes the object of that type, of any shape, and gives what is wrong with
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
+from fhir_bridge.fhir.elements import children
 from fhir_bridge.fhir.times import is_after
 
 Rule = Callable[[Mapping[str, Any]], str | None]
@@ -48,10 +50,14 @@ def _range(value: Mapping[str, Any]) -> str | None:
 
 
 def _extension(extension: Mapping[str, Any]) -> str | None:
-    valued = any(key.startswith(("value", "_value")) for key in extension)
-    if valued == ("extension" in extension):
+    if _extension_values().isdisjoint(extension) != ("extension" in extension):
         return "must have either a value or extensions (ext-1)"
     return None
+
+
+@cache
+def _extension_values() -> frozenset[str]:
+    return frozenset(name for name, element in children("Extension").items() if element.choice)
 
 
 def _attachment(attachment: Mapping[str, Any]) -> str | None:

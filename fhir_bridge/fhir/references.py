@@ -37,7 +37,7 @@ def _contained_fault(text: str, targets: frozenset[str], container: Mapping[str,
 
 
 def _type_fault(kind: object, targets: frozenset[str]) -> str | None:
-    if kind not in elements.resource_names():
+    if not isinstance(kind, str) or kind not in elements.resource_names():
         return "must name a resource type of R4, as in Patient/123"
     if targets and kind not in targets:
         return f"must point to {', '.join(sorted(targets))}"

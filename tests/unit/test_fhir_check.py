@@ -231,6 +231,13 @@ def test_what_is_no_resource_is_refused_by_its_type(thing: object) -> None:
     assert paths(thing) == ["resourceType"]
 
 
+@pytest.mark.parametrize(
+    "inner", [{"id": "x", "resourceType": []}, {"id": "x", 1: 2, "resourceType": "Patient"}, {"id": ["x"], "resourceType": "Specimen"}]
+)
+def test_an_odd_contained_resource_is_a_fault_and_no_traceback(inner: dict[Any, Any]) -> None:
+    assert check.faults(temperature(subject={"reference": "#x"}, contained=[inner], extension=[{1: 2}]))
+
+
 def test_endless_nesting_is_a_fault_and_no_traceback() -> None:
     deep: dict[str, Any] = {"url": "http://clinic.example/x", "valueCode": "x"}
     for _ in range(5000):
