@@ -57,14 +57,14 @@ CARDS: Mapping[str, Card] = {
         "Have the hospital remove or merge the extra ones; then replay.",
         True,
     ),
-    "several-found": Card(
+    "duplicates": Card(
         "More than one match at the hospital",
         "An earlier attempt was left without an answer, and the search finds several resources that could be it.",
         "hospital",
         "Compare them, name the right one or have the others removed; then replay.",
         False,
     ),
-    "not-searchable": Card(
+    "unsearchable": Card(
         "It may be there, and we cannot look",
         "An earlier attempt was left without an answer, and this server offers no search that would find it.",
         "hospital",

@@ -28,24 +28,25 @@ class Entry:
 
 
 def entry_of(write: Write, reply: Reply) -> Entry | None:
-    """The entry a 2xx speaks of; None when the answer names another type or says nothing that could be checked."""
+    """The entry a 2xx speaks of; None when the answer names another type or id, or says nothing that could be checked."""
     kind = write.key.split("/")[0]
-    document = reply.body if reply.resource_type == kind else None
     if reply.resource_type not in ("", kind, "OperationOutcome"):
         return None
+    document: dict[str, Any] = reply.body if reply.resource_type == kind else {}
     location = _LOCATION.search((reply.header("Location") or reply.header("Content-Location")).split("?")[0])
-    if location and location.group(1) != kind:
-        return None
     tag = _ETAG.match(reply.header("ETag").strip())
-    meta = (document or {}).get("meta") or {}
-    version = (tag and tag.group(1)) or (location and location.group(3)) or str(meta.get("versionId", ""))
+    named = location.groups() if location else ("", "", "")
+    version = (tag.group(1) if tag else "") or named[2] or _version(document)
     ours = write.target or (write.key.split("/")[1] if write.verb == "put" else "")
-    id_ = (location and location.group(2)) or str((document or {}).get("id", "")) or ours
-    if (ours and id_ != ours) or not (id_ or version):
-        return None
-    if not (location or tag or document or write.verb in ("delete", "patch") or (write.verb in ("put", "update") and not reply.raw_size)):
-        return None
-    return Entry(write.key, id_, version, etag_of(version), document, reply.status)
+    id_ = named[1] or str(document.get("id", "")) or ours
+    wrong = named[0] not in ("", kind) or bool(ours and id_ != ours)
+    silent = not (location or tag or document) and write.verb != "delete"
+    return None if wrong or silent else Entry(write.key, id_, version, etag_of(version), document or None, reply.status)
+
+
+def _version(document: dict[str, Any]) -> str:
+    meta = document.get("meta")
+    return str(meta.get("versionId", "")) if isinstance(meta, dict) else ""
 
 
 def etag_of(version: str) -> str:
@@ -56,7 +57,8 @@ def etag_of(version: str) -> str:
 def entry_reply(answer: Any, whole: Reply) -> Reply:
     """One entry of a response Bundle as the reply it would have been alone. A status that cannot be read is 0."""
     entry = answer if isinstance(answer, dict) else {}
-    response = entry.get("response") if isinstance(entry.get("response"), dict) else {}
+    said = entry.get("response")
+    response = said if isinstance(said, dict) else {}
     found = _STATUS.match(str(response.get("status", "")))
     headers = {name: str(response[key]) for name, key in (("location", "location"), ("etag", "etag")) if response.get(key)}
     for name in ("date", "retry-after"):

@@ -19,6 +19,7 @@ _RANK = {
         )
     )
 }
+_SPANS = ("period", "effectivePeriod", "performedPeriod")
 _WHEN = ("effectiveDateTime", "start", "recordedDate", "date", "authoredOn")
 
 # Reference elements that are 1..1 inside an optional parent (FHIR R4): without the reference the parent goes too.
@@ -127,9 +128,7 @@ def order(resources: Mapping[str, Resource]) -> list[tuple[str, ...]]:
 
 def _sort_key(key: str, resource: Resource) -> tuple[int, str, str]:
     kind = str(resource["resourceType"])
-    period: Resource = next(
-        (resource[name] for name in ("period", "effectivePeriod", "performedPeriod") if isinstance(resource.get(name), dict)), {}
-    )
+    period: Resource = next((resource[name] for name in _SPANS if isinstance(resource.get(name), dict)), {})
     when = next((resource[name] for name in _WHEN if isinstance(resource.get(name), str)), period.get("start", ""))
     return _RANK.get(kind, len(_RANK)), str(when), key
 

@@ -4,6 +4,7 @@ New: PUT by our own id, conditional create, conditional update, look then create
 a person. To be taken back: entered-in-error where the type has it, else delete.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from fhir_bridge.hospital.capabilities import Capabilities, TypeCapabilities
@@ -83,19 +84,9 @@ def _patches(resource: Resource, link: Link, capabilities: Capabilities) -> tupl
     if refused:
         return f"the server does not let others change {', '.join(refused)}"
     reason = "JSON Patch of what changed, with If-Match"
-    return tuple(
-        Write(
-            key,
-            "patch",
-            resource,
-            reason,
-            target=link.id,
-            etag=link.etag if not number else "",
-            patch=each,
-            read_first=bool(number) or not link.etag,
-        )
-        for number, each in enumerate(_in_steps(operations, link, resource, capabilities))
-    )
+    steps = _in_steps(operations, link, resource, capabilities)
+    first = Write(key, "patch", resource, reason, target=link.id, etag=link.etag, patch=steps[0], read_first=not link.etag)
+    return (first, *(replace(first, etag="", patch=step, read_first=True) for step in steps[1:]))
 
 
 def _in_steps(operations: tuple[Resource, ...], link: Link, resource: Resource, capabilities: Capabilities) -> list[tuple[Resource, ...]]:

@@ -1,6 +1,6 @@
 """The parts of a plan, as values: what we hold a link to, one write, one step, and what becomes of what is not sent."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Verb = Literal[
@@ -32,6 +32,7 @@ class Write:
 
     `needs` are the keys whose hospital ids must be known, or be in the same transaction, when it is sent. `target` is the
     hospital's id for `update|patch|delete`. `read_first`: no ETag is known (or DELETE ignores it), so read the target and take its ETag.
+    `ours` is the document as handed in: remember it as `Link.sent`.
     `left_out` are our elements that do not go; `notes` say what the hospital's small print changed.
     """
 
@@ -46,6 +47,7 @@ class Write:
     read_first: bool = False
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    ours: dict[str, Any] = field(default_factory=dict)
 
     @property
     def look_first(self) -> bool:

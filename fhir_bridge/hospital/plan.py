@@ -15,7 +15,7 @@ from fhir_bridge.hospital.graph import coalesced, identity, key_of, order, refer
 from fhir_bridge.hospital.ladder import change, creation, is_entered_in_error, retraction
 from fhir_bridge.hospital.parts import Folded, Link, Step, Unchanged, Waiting, WorkItem, Write
 from fhir_bridge.hospital.rungs import steps
-from fhir_bridge.hospital.small_print import Fold, Person, Wait, rule
+from fhir_bridge.hospital.small_print import Fold, Person, Send, Wait, rule
 from fhir_bridge.hospital.summary import made_for, with_folded
 
 __all__ = ["Folded", "Link", "Plan", "Step", "Unchanged", "Waiting", "WorkItem", "Write", "plan"]
@@ -113,9 +113,8 @@ class _Judge:
             return
         trimmed, left_out = without(resource, lambda ref: self._unreachable(ref, ring))
         if trimmed is None:
-            self._not_as_data(
-                key, f"it makes no sense without {' and '.join(left_out)}, which does not go", foldable="patient" not in str(left_out)
-            )
+            alone = left_out == ("the patient",)
+            self._not_as_data(key, f"it makes no sense without {' and '.join(left_out)}, which does not go", foldable=not alone)
             return
         self.expected |= {ref for ref in references(trimmed) if ref in ring}
         fixed = {ours: theirs for ours, theirs in self.capabilities.site.references.items() if "/" in ours}
@@ -156,7 +155,7 @@ class _Judge:
 
     def _by_ladder(self, key: str, resource: Resource, link: Link | None, extra: tuple[tuple[str, ...], ...]) -> None:
         left_out, notes, setup = extra
-        found = creation(resource, self.capabilities) if link is None else change(resource, link, self.capabilities)
+        found = creation(resource, self.capabilities) if link is None else self._change(key, resource, link)
         if isinstance(found, str):
             if link is None:
                 self._not_as_data(key, found)
@@ -168,8 +167,13 @@ class _Judge:
             self.unchanged[key] = "nothing changed that the hospital keeps"
             return
         needs = tuple(dict.fromkeys(ref for ref in references(resource) if ref in self.wanted and ref not in self.links and ref != key))
-        self.writes[key] = tuple(replace(write, needs=needs, left_out=left_out, notes=notes) for write in writes)
+        self.writes[key] = tuple(replace(write, needs=needs, left_out=left_out, notes=notes, ours=self.wanted[key]) for write in writes)
         self.setup += setup
+
+    def _change(self, key: str, resource: Resource, link: Link) -> tuple[Write, ...] | str:
+        """A whole update takes the resource as it may be sent; a patch is the difference between what we had and have."""
+        whole = self.capabilities.of(str(resource["resourceType"])).can("update")
+        return change(resource if whole else self.wanted[key], link, self.capabilities)
 
     def _not_as_data(self, key: str, reason: str, *, foldable: bool = True) -> None:
         """Into the summary, if this hospital takes one and it may hold `key`; else it is a person's."""
@@ -222,11 +226,12 @@ def _take_back(back: Mapping[str, Resource], links: Mapping[str, Link], capabili
         if link is None:
             judged.unchanged[key] = "it was retracted before it was sent: there is nothing to take back"
             continue
-        found = retraction(resource, link, capabilities)
+        ruling = rule(capabilities.vendor, resource, link, capabilities.site)
+        found = retraction(ruling.resource if isinstance(ruling, Send) else resource, link, capabilities)
         if isinstance(found, str):
             judged.work[key] = found
         else:
-            judged.writes[key] = found
+            judged.writes[key] = tuple(replace(write, ours=write.resource) for write in found)
 
 
 def _plan(planned: tuple[Step, ...], judged: _Judge, capabilities: Capabilities, back: Mapping[str, Resource]) -> Plan:

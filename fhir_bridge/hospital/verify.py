@@ -14,7 +14,8 @@ from typing import Any
 from fhir_bridge.hospital.capabilities import Capabilities
 from fhir_bridge.hospital.entries import Entry, etag_of
 from fhir_bridge.hospital.exchange import Call
-from fhir_bridge.hospital.graph import identity
+from fhir_bridge.hospital.graph import identity, substitute
+from fhir_bridge.hospital.kept import compare
 from fhir_bridge.hospital.parts import Write
 from fhir_bridge.hospital.small_print import codes
 from fhir_bridge.hospital.wire import escaped
@@ -42,6 +43,13 @@ class Several:
     """Several matches: a person decides, never a guess. `ids` are the hospital's; empty when more pages were not seen."""
 
     ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unsearchable:
+    """This server offers no search that would find it (`searches` is empty): a person looks."""
+
+    reason: str
 
 
 def searches(write: Write, capabilities: Capabilities, known: Mapping[str, str]) -> tuple[Call, ...]:
@@ -74,7 +82,7 @@ def _by_content(write: Write, capabilities: Capabilities, known: Mapping[str, st
     name = next((each for each in ("patient", "subject") if each in can.search), None)
     if patient is None or name is None or not can.can("search-type") or kind == "Patient":
         return ()
-    form = [(name, patient if name == "subject" else patient.split("/")[1])]
+    form: list[tuple[str, str]] = [(name, patient if name == "subject" else patient.split("/")[1])]
     if "code" in can.search and (found := codes(write.resource)):
         form.append(("code", found[0]))
     if "date" in can.search and (when := _when(write.resource)):
@@ -82,15 +90,15 @@ def _by_content(write: Write, capabilities: Capabilities, known: Mapping[str, st
     return tuple(form)
 
 
-def found(
-    write: Write, answer: Resource | None, known: Mapping[str, str], *, capabilities: Capabilities = Capabilities()
-) -> Adopt | Nothing | Several:
+def found(write: Write, answer: Resource | None, known: Mapping[str, str]) -> Adopt | Nothing | Several:
     """What `answer` (a searchset Bundle, the resource read, or None for 404/410) says about `write`.
 
-    Of an update, it is the hospital's document: `Adopt` when it says what we sent, `Nothing` when our write did not arrive.
+    Of a PUT or update it is the hospital's document: `Adopt` when it holds all we sent, `Nothing` when our write did not arrive.
     """
     kind = write.key.split("/")[0]
-    matches = [each for each in _resources(answer) if each.get("resourceType") == kind and _is_it(write, each, known, capabilities)]
+    if write.verb == "delete":
+        return Nothing() if _resources(answer) else Adopt(Entry(write.key, write.target))
+    matches = [each for each in _resources(answer) if each.get("resourceType") == kind and _is_it(write, each, known)]
     if len(matches) == 1 and not _has_more(answer):
         return Adopt(_entry(write, matches[0]))
     if matches:
@@ -114,19 +122,16 @@ def _has_more(answer: Resource | None) -> bool:
     return any(isinstance(link, dict) and link.get("relation") == "next" for link in links or ())
 
 
-def _is_it(write: Write, held: Resource, known: Mapping[str, str], capabilities: Capabilities) -> bool:
+def _is_it(write: Write, held: Resource, known: Mapping[str, str]) -> bool:
     if write.target or write.verb == "put":
-        return held.get("id") == (write.target or write.key.split("/")[1]) and _says(held, write)
-    ours = _sought(write, capabilities)
-    if ours and "identifier" in capabilities.of(write.key.split("/")[0]).search:
-        return ours in _identifiers(held)
+        is_there = held.get("id") == (write.target or write.key.split("/")[1])
+        return is_there and compare(substitute(write.resource, known), held).whole
+    ours, theirs = _identifiers(write.resource), _identifiers(held)
+    if set(ours) & set(theirs):
+        return True
+    if write.key.startswith("Patient/") or {system for system, _ in ours} & {system for system, _ in theirs}:
+        return False  # never by content: it is a patient, or it is another one of ours
     return _same_content(write.resource, held, known)
-
-
-def _says(held: Resource, write: Write) -> bool:
-    """Whether `held` says what the write would have said: what R4 calls its status, time and value."""
-    new = write.resource
-    return held.get("status") == new.get("status") and _when_at(held) == _when_at(new) and _values(held) == _values(new)
 
 
 def _same_content(ours: Resource, held: Resource, known: Mapping[str, str]) -> bool:
@@ -137,11 +142,8 @@ def _same_content(ours: Resource, held: Resource, known: Mapping[str, str]) -> b
 
 def _identifiers(held: Resource) -> list[tuple[str, str]]:
     items = held.get("identifier")
-    return [
-        (str(each.get("system")), str(each.get("value")))
-        for each in (items if isinstance(items, list) else [items])
-        if isinstance(each, dict)
-    ]
+    objects = [each for each in (items if isinstance(items, list) else [items]) if isinstance(each, dict)]
+    return [(str(each.get("system")), str(each.get("value"))) for each in objects]
 
 
 def _patient(resource: Resource, known: Mapping[str, str]) -> str | None:
