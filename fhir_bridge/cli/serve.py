@@ -13,7 +13,7 @@ from fhir_bridge.cli.output import say
 from fhir_bridge.cli.worker import run_until_stopped
 from fhir_bridge.settings import Settings
 
-# A worker finishes the call it is in (60 s at most) before it goes; gunicorn must not kill it earlier.
+# A worker finishes the call it is in (60 s at most) before it goes.
 GRACEFUL_SECONDS = 75
 
 
@@ -39,6 +39,8 @@ def _app(settings: Settings) -> Any:
 
 
 def _serve(make_app: Callable[[], Any], *, host: str, port: int, workers: int) -> None:
+    from fhir_bridge.web.gunicorn import options
+
     try:
         from gunicorn.app.base import BaseApplication
     except ImportError:
@@ -47,8 +49,7 @@ def _serve(make_app: Callable[[], Any], *, host: str, port: int, workers: int) -
 
     class Application(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         def load_config(self) -> None:
-            options = {"bind": f"{host}:{port}", "workers": workers, "worker_class": "gthread", "threads": 8}
-            for name, value in {**options, "graceful_timeout": GRACEFUL_SECONDS, "limit_request_line": 4094}.items():
+            for name, value in options(host=host, port=port, workers=workers).items():
                 self.cfg.set(name, value)
 
         def load(self) -> Any:

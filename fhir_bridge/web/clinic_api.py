@@ -1,5 +1,6 @@
 """The clinic's door: a session is posted, stored and on its way; asked for, it tells how far it came and what the hospital kept."""
 
+import re
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +15,7 @@ from fhir_bridge.web import clinic_docs, intake, keys
 from fhir_bridge.web.problems import Problem
 
 PREFIX = "/api/v1"
+_ID = re.compile(r"[A-Za-z0-9.-]{1,40}")
 
 
 def blueprint(bridge: Bridge) -> Blueprint:
@@ -35,7 +37,9 @@ def blueprint(bridge: Bridge) -> Blueprint:
     @routes.get("/sessions/<string:record_id>")
     @routes.doc(**clinic_docs.GET_SESSION)
     def get_session(record_id: str) -> dict[str, Any]:
-        found = status.of_record(bridge, tenant=g.client.tenant, kind="session", id=record_id)
+        found: dict[str, Any] | None = None
+        if _ID.fullmatch(record_id):  # what no record can be called is not asked of the database, which may refuse it
+            found = status.of_record(bridge, tenant=g.client.tenant, kind="session", id=record_id)
         if found is None:
             raise Problem(HTTPStatus.NOT_FOUND, "No session of yours has this id.")
         return found

@@ -16,40 +16,59 @@ ERRORS = {
     "503": "Busy or without its database; nothing was stored. Send it again after Retry-After seconds.",
 }
 
+_TEXT = {"type": "string"}
+_TIME = {"type": "string", "format": "date-time"}
 ACCEPTED: dict[str, Any] = {
     "type": "object",
     "description": "The record is on durable storage, and on its way to every hospital of the site.",
-    "required": ["id", "version", "status", "url"],
+    "required": ["id", "version", "status", "url", "hospitals"],
     "properties": {
-        "id": {"type": "string"},
+        "id": _TEXT,
         "version": {"type": "integer"},
-        "status": {"type": "string"},
+        "status": {"const": "accepted"},
         "url": {"type": "string", "description": "Ask here how far it came."},
+        "hospitals": {"type": "array", "items": _TEXT},
+    },
+}
+RESOURCE: dict[str, Any] = {
+    "type": "object",
+    "description": "One resource the record became: our name of it, the hospital's, and whether the hospital kept it as sent.",
+    "required": ["ours"],
+    "properties": {
+        "ours": _TEXT,
+        "theirs": {"type": ["string", "null"]},
+        "version": {"type": ["string", "null"]},
+        "sent_at": _TIME,
+        "kept": {"type": ["object", "null"]},
+    },
+}
+DELIVERY: dict[str, Any] = {
+    "type": "object",
+    "description": "The record's way to one hospital; `card` says what happened and who must act when it stopped.",
+    "required": ["id", "hospital", "version", "state", "changed_at", "attempts", "resources"],
+    "properties": {
+        "id": _TEXT,
+        "hospital": _TEXT,
+        "version": {"type": "integer"},
+        "state": {"enum": ["pending", "sending", "ambiguous", "retry_wait", "delivered", "dead", "discarded", "superseded"]},
+        "changed_at": _TIME,
+        "next_at": {**_TIME, "description": "When it is tried again."},
+        "reason": _TEXT,
+        "card": {"type": "object"},
+        "attempts": {"type": "array", "items": {"type": "object"}},
+        "resources": {"type": "array", "items": RESOURCE},
     },
 }
 PROGRESS: dict[str, Any] = {
     "type": "object",
-    "description": "The record, and its delivery to each hospital.",
-    "required": ["id", "version", "record", "deliveries"],
+    "description": "The newest version of the record, and its delivery to each hospital.",
+    "required": ["id", "version", "stored_at", "record", "deliveries"],
     "properties": {
-        "id": {"type": "string"},
+        "id": _TEXT,
         "version": {"type": "integer"},
+        "stored_at": _TIME,
         "record": {"$ref": "#/components/schemas/session"},
-        "deliveries": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "hospital": {"type": "string"},
-                    "state": {"type": "string"},
-                    "resources": {
-                        "type": "array",
-                        "items": {"type": "object"},
-                        "description": "What was sent, and what the hospital kept.",
-                    },
-                },
-            },
-        },
+        "deliveries": {"type": "array", "items": DELIVERY},
     },
 }
 SCHEMAS = {

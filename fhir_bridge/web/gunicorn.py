@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+GRACEFUL_SECONDS = 75  # longer than the longest request; give the supervisor 90
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # gunicorn's heartbeat files; on a slow disk they would stall the workers
 
 
@@ -13,8 +14,8 @@ def options(*, host: str, port: int, workers: int) -> dict[str, Any]:
         "workers": workers,
         "worker_class": "gthread",
         "threads": 8,
-        "graceful_timeout": 75,  # longer than the longest request; give the supervisor 90
-        "timeout": 75,
+        "graceful_timeout": GRACEFUL_SECONDS,
+        "timeout": GRACEFUL_SECONDS,
         "max_requests": 0,  # a worker that ends by count can cut a connection off; ours do not leak
         "control_socket_disable": True,  # its default place, the home folder, is read-only in a container
         "accesslog": None,  # gunicorn's own would write query strings; ours is web/requests_log.py

@@ -77,6 +77,11 @@ def test_another_site_cannot_tell_that_a_session_exists(clinic: SignIn, north: F
     assert (foreign.status_code, foreign.json["detail"]) == (unknown.status_code, unknown.json["detail"]) == (404, unknown.json["detail"])
 
 
+@pytest.mark.parametrize("address", ["%00", "%ed%a0%80", "a%27b", "x" * 41])
+def test_what_no_session_can_be_called_is_not_found(north: FlaskClient, address: str):
+    assert north.get(f"/api/v1/sessions/{address}").status_code == 404
+
+
 def test_the_same_id_at_two_sites_is_two_sessions(clinic: SignIn, north: FlaskClient, session: dict[str, Any]):
     south = clinic("south")
     assert north.post("/api/v1/sessions", json=session, headers={"Idempotency-Key": "k"}).status_code == 202

@@ -46,6 +46,17 @@ def test_its_schemas_are_the_clinics_own_and_valid(description: dict[str, Any], 
     assert jsonschema_rs.is_valid(schemas["session"], session)
 
 
+def test_the_answers_are_as_described(description: dict[str, Any], north: FlaskClient, session: dict[str, Any]):
+    def fits(name: str, answer: Any) -> None:
+        jsonschema_rs.validate({"$ref": f"#/components/schemas/{name}", "components": description["components"]}, answer)
+
+    fits("Accepted", north.post("/api/v1/sessions", json=session).json)
+    fits("Progress", north.get("/api/v1/sessions/S-WEB-1").json)
+    fits("Problem", north.post("/api/v1/sessions", json=session | {"readings": []}).json)
+    with pytest.raises(jsonschema_rs.ValidationError):
+        fits("Progress", {"id": "S-WEB-1"})
+
+
 def test_every_route_of_the_clinic_is_described(app: Flask, description: dict[str, Any]):
     served = {
         (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower())
