@@ -101,7 +101,9 @@ def _run(*arguments: str, settings: Mapping[str, str]) -> str:
 
 @contextmanager
 def _process(*arguments: str, settings: Mapping[str, str] | None = None) -> Iterator[None]:
-    process = subprocess.Popen(_ourselves(arguments), env=_environment(settings or {}), stderr=subprocess.DEVNULL)  # noqa: S603
+    process = subprocess.Popen(
+        _ourselves(arguments), env=_environment(settings or {}), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )  # noqa: S603
     try:
         yield
     finally:
