@@ -1,0 +1,137 @@
+"""A whole bridge on SQLite, and a hospital in a box whose answers a test may spoil. Nothing is mocked; time is the test's."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fhir_bridge import bootstrap, documents
+from fhir_bridge.sandbox.profile import load
+from fhir_bridge.sandbox.running import running
+from fhir_bridge.sandbox.server import create_app
+from fhir_bridge.sandbox.store import Store as Chart
+from fhir_bridge.settings import Hospital, Secret, Settings, Site
+from fhir_bridge.store.clients import Client
+from fhir_bridge.store.database import Store
+from fhir_bridge.sync import accept, status
+from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.worker import Worker
+
+CASES = Path(__file__).parents[2] / "fixtures" / "cases"
+START = datetime(2026, 3, 3, 12, 0, tzinfo=UTC)
+CLINIC = Client("default", "clinic-1", "The clinic", "clinic", START)
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+@dataclass
+class Clock:
+    """The test's time, also the database's: `now` moves when the test says so."""
+
+    now: datetime = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+
+@dataclass
+class Spoiled:
+    """The hospital's app with a spoiled answer for the next calls of a method: the call is carried out, the answer is not it."""
+
+    app: Wsgi
+    answers: list[tuple[str, int]] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        self.calls.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
+        if not self.answers or self.answers[0][0] != environ["REQUEST_METHOD"]:
+            return self.app(environ, start_response)
+        _, code = self.answers.pop(0)
+        if code != 503:  # 503 comes from before the hospital's door
+            list(self.app(environ, lambda *_: None))
+        start_response(f"{code} Spoiled", [("Content-Type", "text/plain"), ("Content-Length", "0")])
+        return [b""]
+
+
+@dataclass
+class Ward:
+    """The hospital in a box, what it holds, and its address."""
+
+    base_url: str
+    chart: Chart
+    spoiled: Spoiled
+
+    def held(self, kind: str) -> list[dict[str, Any]]:
+        """Every resource of `kind` the hospital holds."""
+        with self.chart.draft() as draft:
+            return [version.document for version in draft.every(kind) if version.document]
+
+    def versions(self, kind: str) -> list[int]:
+        """How often each resource of `kind` was written."""
+        with self.chart.draft() as draft:
+            return sorted(version.number for version in draft.every(kind))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def hospital() -> Iterator[Ward]:
+    chart = Chart()
+    spoiled = Spoiled(create_app(load("hapi"), store=chart))
+    with running(spoiled) as server:
+        yield Ward(server.base_url, chart, spoiled)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, hospital: Ward) -> Settings:
+    return Settings(
+        database_url=Secret(f"sqlite:///{tmp_path / 'bridge.sqlite'}"),
+        sites={"default": Site("default", hospitals=("general",))},
+        hospitals={"general": Hospital("general", hospital.base_url)},
+        deadline_seconds=5,
+    )
+
+
+@pytest.fixture
+def bridge(settings: Settings, clock: Clock) -> Iterator[Bridge]:
+    bootstrap.prepare(settings)
+    store = Store(settings.database_url.reveal(), clock=clock)
+    made = bootstrap.bridge(settings)
+    made.store.close()
+    yield replace(made, store=store, clock=clock)
+    store.close()
+
+
+@pytest.fixture
+def session() -> dict[str, Any]:
+    """A complete monitored visit, as the clinic posts it."""
+    found: dict[str, Any] = documents.loads((CASES / "monitored-clinic-visit" / "session-1.json").read_bytes())
+    return found
+
+
+def post(bridge: Bridge, session: dict[str, Any], *, key: str | None = None) -> dict[str, Any]:
+    """What the clinic's door does with a session."""
+    digest = sha256(documents.dumps(session)).hexdigest()
+    return accept.accept(bridge, client=CLINIC, kind="session", document=session, body_sha256=digest, key=key)
+
+
+def work(bridge: Bridge) -> int:
+    """Everything that is due now."""
+    return Worker(bridge, name="test").drain()
+
+
+def state(bridge: Bridge, session: dict[str, Any]) -> dict[str, Any]:
+    """The one delivery of the session, as the clinic is told of it."""
+    shown = status.of_record(bridge, tenant="default", kind="session", id=session["id"])
+    assert shown is not None
+    (delivery,) = shown["deliveries"]
+    return dict(delivery)
