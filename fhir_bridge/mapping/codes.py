@@ -29,7 +29,7 @@ class Code:
     display: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class CodeTable:
     """`written` has every word, `read` every code of `(system, code)` with the words it may mean."""
 
@@ -52,7 +52,7 @@ class CodeTable:
         return frozenset(system for system, _ in self.read)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Unit:
     """How a unit is shown, and how values in other units become values in it: `(value - minus) * times / over`, to `places`."""
 

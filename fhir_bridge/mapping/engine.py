@@ -1,14 +1,17 @@
 """One set of template files, both ways: `to_fhir` and `from_fhir` undo each other, and what does not fit is reported."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Tree
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from fhir_bridge.errors import Refused
 from fhir_bridge.mapping import checks, source
 from fhir_bridge.mapping.codes import load_table, load_units
+from fhir_bridge.mapping.compiled import WriteAll, compile_writer
 from fhir_bridge.mapping.parse import Parser, Tables
 from fhir_bridge.mapping.read import Reading, Residue, read_resource, whole
 from fhir_bridge.mapping.record import Conflict, grow, statements
@@ -27,13 +30,17 @@ class Read:
     conflicts: list[Conflict]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Mapping:
     """The templates and tables of one or more folders; a later folder's file takes the place of an earlier one's."""
 
     templates: dict[str, Template]
     by_type: dict[str, list[Template]]
     tables: Tables = field(repr=False)
+
+    @cached_property
+    def _write_all(self) -> WriteAll:
+        return compile_writer(self.templates.values())
 
     @classmethod
     def load(
@@ -68,12 +75,15 @@ class Mapping:
             by_type.setdefault(template.type, []).append(template)
         return cls(templates, by_type, tables)
 
-    def to_fhir(self, record: dict[str, Any], onto: Iterable[Resource] = ()) -> Written:
+    def to_fhir(self, record: dict[str, Any], onto: Sequence[Resource] = ()) -> Written:
         """The resources that `record` becomes, in the order of the templates; onto old ones where they are given.
 
         An old value stays if it reads as what the record says; what was not understood is never removed. Raises `Refused` with
-        every field that cannot be written.
+        every field that cannot be written. What comes back shares its constant parts: nobody may change it in place.
         """
+        if not onto:
+            with suppress(Exception):  # the shortcut meets something unexpected: the plain writer says what it is
+                return Written(self._write_all(record), [])
         return Writer(self.templates, self.by_type).write(record, onto)
 
     def from_fhir(self, documents: Sequence[Tree[str, Any]], onto: dict[str, Any] | None = None) -> Read:

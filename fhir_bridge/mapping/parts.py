@@ -109,7 +109,8 @@ class Hole(Part):
         return ""
 
     def there(self, scope: Scope) -> bool:
-        return self._find(scope) is not ABSENT
+        value = self._find(scope)
+        return value is not ABSENT and self._written(value, scope) is not ABSENT
 
     def _find(self, scope: Scope) -> Any:
         """The field's value. An object stands for a reason why there is none, which is another placeholder's to tell."""
@@ -141,15 +142,18 @@ class Text(Part):
             return ABSENT
         if old is not ABSENT and self._says(old, values):
             return old
-        return "".join(piece if isinstance(piece, str) else self._escape(index, values[piece]) for index, piece in enumerate(self.pieces))
+        return "".join(
+            piece if isinstance(piece, str) else escape(values[piece], self.ends(index)) for index, piece in enumerate(self.pieces)
+        )
 
     def read(self, value: Any, at: At, said: list[Said]) -> str:
         match = self.pattern.fullmatch(value) if isinstance(value, str) else None
         if match is None:
             said.append(Said(self, at, problem="does not have the form that is written here"))
             return ""
-        for hole, text in zip(self.holes, match.groups(), strict=True):
-            hole.read(unquote(text) if hole.converter.alphabet is None else text, at, said)
+        fields = [(index, piece) for index, piece in enumerate(self.pieces) if isinstance(piece, Hole)]
+        for (index, hole), text in zip(fields, match.groups(), strict=True):
+            hole.read(unquote(text) if self.ends(index) else text, at, said)
         return ""
 
     def there(self, scope: Scope) -> bool:
@@ -167,15 +171,11 @@ class Text(Part):
             for one in said
         )
 
-    def _escape(self, index: int, value: str) -> str:
-        """Free text must not hold the character that ends it: that one and `%` are percent-encoded."""
+    def ends(self, index: int) -> str:
+        """The character that ends the field at `index`, if the field could hold it."""
         after = self.pieces[index + 1] if index + 1 < len(self.pieces) else ""
         hole = self.pieces[index]
-        if not isinstance(after, str) or not isinstance(hole, Hole) or hole.converter.alphabet is not None:
-            return value
-        for character in ("%", after[:1]):
-            value = value.replace(character, f"%{ord(character):02X}") if character else value
-        return value
+        return after[:1] if isinstance(after, str) and isinstance(hole, Hole) and hole.converter.alphabet is None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,6 +383,13 @@ class Arr(Part):
         for index, old in enumerate(elements):
             if index not in used and old is not ABSENT and fits(item, old, (), []):
                 elements[index] = ABSENT
+
+
+def escape(text: str, end: str) -> str:
+    """Free text must not hold the character that ends it: that one and `%` are percent-encoded."""
+    if not end or (end not in text and "%" not in text):
+        return text
+    return text.replace("%", "%25").replace(end, f"%{ord(end):02X}")
 
 
 def fits(item: Part, element: Any, at: At, said: list[Said]) -> bool:
