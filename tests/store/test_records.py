@@ -1,5 +1,8 @@
 """Records, answers, links and clients: what is put in comes out as it was."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 from sqlalchemy import text
 from store_rows import NOON, put
@@ -131,3 +134,23 @@ def test_an_id_is_given_once(store: Store) -> None:
         clients.add(tx, tenant="clinic", id="c1", name="n", kind="clinic", now=NOON)
     with pytest.raises(clients.ClientExists), store.transaction() as tx:
         clients.add(tx, tenant="clinic", id="c1", name="n", kind="admin", now=NOON)
+
+
+def test_of_requests_with_one_key_at_once_one_is_first(store: Store) -> None:
+    start = Barrier(4)
+
+    def accept(number: int) -> bool:
+        start.wait()
+        try:
+            with store.transaction() as tx:
+                put(tx, f"S-{number}")
+                remember(tx)
+        except inbox.KeyTaken:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        first = [number for number, was_first in enumerate(pool.map(accept, range(4))) if was_first]
+    with store.reading() as tx:
+        assert [f"S-{number}" for number in first] == [each.id for each in records.listing(tx, tenant="clinic", kind="session")]
+    assert len(first) == 1
