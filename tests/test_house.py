@@ -38,7 +38,8 @@ def test_no_file_is_too_long_to_read(files: list[Path], limit: int):
 
 
 def test_no_function_is_too_long_to_read():
-    assert {name: length for path in SOURCES + TESTS for name, length in _functions(path) if length > MAX_FUNCTION_LINES} == {}
+    read = [path for path in SOURCES + TESTS if "migrations" not in path.parts]  # a migration is a list, written once
+    assert {name: length for path in read for name, length in _functions(path) if length > MAX_FUNCTION_LINES} == {}
 
 
 def test_most_files_and_functions_are_short():

@@ -101,9 +101,8 @@ def _run(*arguments: str, settings: Mapping[str, str]) -> str:
 
 @contextmanager
 def _process(*arguments: str, settings: Mapping[str, str] | None = None) -> Iterator[None]:
-    process = subprocess.Popen(
-        _ourselves(arguments), env=_environment(settings or {}), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )  # noqa: S603
+    environment, silent = _environment(settings or {}), subprocess.DEVNULL
+    process = subprocess.Popen(_ourselves(arguments), env=environment, stdout=silent, stderr=silent)  # noqa: S603
     try:
         yield
     finally:
