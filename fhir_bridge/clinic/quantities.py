@@ -46,7 +46,7 @@ class Absentable(Number):
         _only(value, {"absent"})
         if value["absent"] not in ABSENCES:
             raise ValidationError({"absent": [f"is not a reason known here; write one of {', '.join(ABSENCES)}"]})
-        return value
+        return dict(value)
 
 
 class Score(Absentable):

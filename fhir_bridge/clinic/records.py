@@ -3,7 +3,6 @@
 `load(load(x)) == load(x)`: what was taken once is taken again unchanged.
 """
 
-import copy
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +14,9 @@ from fhir_bridge.clinic import jsonschema
 from fhir_bridge.clinic.fields import site_zone
 from fhir_bridge.clinic.normal import normal
 from fhir_bridge.clinic.rules import appointment_faults, session_faults, structure_faults
-from fhir_bridge.clinic.session import Appointment, Session
+from fhir_bridge.clinic.session import Appointment, session_with
 from fhir_bridge.clinic.structure import Record
+from fhir_bridge.clinic.vitals import Vital
 from fhir_bridge.errors import Fault, Refused
 
 
@@ -28,46 +28,50 @@ class Kind:
     rules: Callable[[dict[str, Any]], Iterator[Fault]]
 
 
-KINDS = {"session": Kind(Session(), session_faults), "appointment": Kind(Appointment(), appointment_faults)}
+class Records:
+    """The kinds of record this site's clinic sends: ours, and in readings the site's further `vitals`. Read-only, shared by threads."""
+
+    def __init__(self, vitals: Iterable[Vital] = ()) -> None:
+        self.kinds = {"session": Kind(session_with(vitals)(), session_faults), "appointment": Kind(Appointment(), appointment_faults)}
+
+    def load(self, kind: str, document: Any, *, zone: ZoneInfo | None = None) -> dict[str, Any]:
+        """`document` in normal form; `zone` completes times without an offset. Raises `Refused` with every fault at once."""
+        found = self._kind(kind)
+        data, faults = _read(found.schema, document, zone)
+        if isinstance(data, dict):
+            faults += _fresh([*structure_faults(found.schema, data), *found.rules(data)], faults)
+        if faults:
+            raise Refused(faults)
+        return normal(found.schema, data)
+
+    def kind_of(self, document: Any) -> str:
+        """The kind whose fields `document` has: the fewest unknown ones, then the fewest missing."""
+        if not isinstance(document, dict):
+            raise Refused([Fault("", "is not a clinic record; send one JSON object")])
+        names = document.keys()
+        misfits = {kind: (len(names - _names(found)), len(_required(found) - names)) for kind, found in self.kinds.items()}
+        best = min(misfits, key=misfits.__getitem__)
+        if not names & (_names(self.kinds[best]) - {"id"}):
+            raise Refused([Fault("", f"is not a clinic record; send one of {', '.join(self.kinds)}")])
+        return best
+
+    def json_schema(self, kind: str) -> dict[str, Any]:
+        """The JSON Schema (draft 2020-12) of `kind`, with descriptions, units, bounds, words and defaults."""
+        return jsonschema.schema_of(self._kind(kind).schema, kind)
+
+    def fields(self, kind: str) -> dict[str, Any]:
+        """The tree of field names of `kind`: objects as dicts, lists as one-element lists, values as the name of their type."""
+        return jsonschema.tree_of(self._kind(kind).schema)
+
+    def _kind(self, kind: str) -> Kind:
+        if kind not in self.kinds:
+            raise Refused([Fault("", f"no such kind of record; write one of {', '.join(self.kinds)}")])
+        return self.kinds[kind]
 
 
-def load(kind: str, document: Any, *, zone: ZoneInfo | None = None) -> dict[str, Any]:
-    """`document` in normal form; `zone` completes times without an offset. Raises `Refused` with every fault at once."""
-    found = _kind(kind)
-    data, faults = _read(found.schema, document, zone)
-    if isinstance(data, dict):
-        faults += _fresh([*structure_faults(found.schema, data), *found.rules(data)], faults)
-    if faults:
-        raise Refused(faults)
-    return normal(found.schema, data)
-
-
-def kind_of(document: Any) -> str:
-    """The kind whose fields `document` has: the fewest unknown ones, then the fewest missing."""
-    if not isinstance(document, dict):
-        raise Refused([Fault("", "is not a clinic record; send one JSON object")])
-    names = document.keys()
-    misfits = {kind: (len(names - _names(found)), len(_required(found) - names)) for kind, found in KINDS.items()}
-    best = min(misfits, key=misfits.__getitem__)
-    if not names & (_names(KINDS[best]) - {"id"}):
-        raise Refused([Fault("", f"is not a clinic record; send one of {', '.join(KINDS)}")])
-    return best
-
-
-def json_schema(kind: str) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of `kind`, with descriptions, units, bounds, words and defaults."""
-    return jsonschema.schema_of(_kind(kind).schema, kind)
-
-
-def fields(kind: str) -> dict[str, Any]:
-    """The tree of field names of `kind`: objects as dicts, lists as one-element lists, values as the name of their type."""
-    return jsonschema.tree_of(_kind(kind).schema)
-
-
-def _kind(kind: str) -> Kind:
-    if kind not in KINDS:
-        raise Refused([Fault("", f"no such kind of record; write one of {', '.join(KINDS)}")])
-    return KINDS[kind]
+OURS = Records()
+KINDS = tuple(OURS.kinds)
+load, kind_of, json_schema, fields = OURS.load, OURS.kind_of, OURS.json_schema, OURS.fields
 
 
 def _names(kind: Kind) -> set[str]:
@@ -82,7 +86,7 @@ def _read(schema: Record, document: Any, zone: ZoneInfo | None) -> tuple[Any, li
     """What the schemas take of `document`, and what they refuse."""
     token = site_zone.set(zone)
     try:
-        return copy.deepcopy(schema.load(document)), []
+        return schema.load(document), []
     except ValidationError as error:
         return error.valid_data, list(_flat(error.messages, ""))
     finally:

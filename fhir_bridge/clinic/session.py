@@ -1,12 +1,16 @@
 """The two records the clinic sends: an infusion session, and a follow-up appointment on its own."""
 
+from collections.abc import Iterable
+
 from fhir_bridge.clinic import words
 from fhir_bridge.clinic.course import FollowUp, Series
 from fhir_bridge.clinic.fields import Integer, Text, Time, Word
 from fhir_bridge.clinic.patient import Companion, Patient, Performer, identity
 from fhir_bridge.clinic.structure import Part, Record, Rows
 from fhir_bridge.clinic.treatment import Allergy, Drug, Fluid, OverusedDrug, Reaction
-from fhir_bridge.clinic.vitals import HeadacheDays, Reading, Symptom
+from fhir_bridge.clinic.vitals import HeadacheDays, Reading, Symptom, Vital, reading_with
+
+_READINGS = "Vital signs, one element a moment"
 
 
 class Correction(Record):
@@ -65,7 +69,7 @@ class Session(Record):
     ended_at = Time("When it ended")
     indication = Part(Indication, "What the infusion is given for")
     overused_drugs = Rows(OverusedDrug, "Drugs taken by mouth too often")
-    readings = Rows(Reading, "Vital signs, one element a moment")
+    readings = Rows(Reading, _READINGS)
     symptoms = Rows(Symptom, "Symptom scores, one element a moment")
     headache_days = Part(HeadacheDays, "Days with headache in a window before the session")
     drugs = Rows(Drug, "Drugs given, or meant to be given")
@@ -79,6 +83,11 @@ class Session(Record):
     outcome = Part(Outcome, "What the clinician says of the course")
     referral = Part(Pointer, "The referral this session answers")
     performer = Part(Performer, "Who gave the infusion")
+
+
+def session_with(vitals: Iterable[Vital]) -> type[Session]:
+    """Sessions whose readings may also hold `vitals`."""
+    return type("Session", (Session,), {"__doc__": Session.__doc__, "readings": Rows(reading_with(vitals), _READINGS)})
 
 
 class Appointment(Record):

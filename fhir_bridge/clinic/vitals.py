@@ -3,10 +3,26 @@
 The bounds are those of life, not of health: a heart rate of 190 is recorded, one of 1900 is a slip.
 """
 
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from fhir_bridge.clinic import words
 from fhir_bridge.clinic.fields import Date, Integer, Time, Word
 from fhir_bridge.clinic.quantities import Measured, Score
 from fhir_bridge.clinic.structure import Part, Record
+from fhir_bridge.errors import Fault, Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Vital:
+    """A vital sign that a site measures besides ours: its field in a reading, its UCUM unit, and the bounds of life."""
+
+    field: str
+    unit: str
+    low: int
+    high: int
+    about: str
 
 
 class BloodPressure(Record):
@@ -31,6 +47,16 @@ class Reading(Record):
     height = Measured("Body height", "cm", 20, 280)
     mean_pressure = Measured("Mean arterial pressure", "mm[Hg]", 0, 300)
     blood_pressure = Part(BloodPressure, "Blood pressure")
+
+
+def reading_with(vitals: Iterable[Vital]) -> type[Reading]:
+    """Readings that may also hold `vitals`; `Refused` for a field that is no name or exists already."""
+    added: dict[str, Measured] = {}
+    for vital in vitals:
+        if not re.fullmatch("[a-z][a-z0-9_]*", vital.field) or vital.field in {*Reading().fields, *added}:
+            raise Refused([Fault(vital.field, "is no name for a further vital sign; write an unused one such as end_tidal_co2")])
+        added[vital.field] = Measured(vital.about, vital.unit, vital.low, vital.high)
+    return type("Reading", (Reading,), {"__doc__": Reading.__doc__, **added})
 
 
 class Symptom(Record):

@@ -8,6 +8,8 @@ import pytest
 
 from fhir_bridge import documents
 from fhir_bridge.clinic import records
+from fhir_bridge.clinic.vitals import Vital
+from fhir_bridge.errors import Refused
 
 CASES = Path(__file__).parents[2] / "fixtures" / "cases"
 
@@ -56,3 +58,24 @@ def test_the_field_tree_names_what_a_template_may_speak_of() -> None:
     assert tree["drugs"][0]["steps"][0]["dose"] == {"value": "number", "unit": "text"}
     assert tree["patient"]["given_names"] == ["text"]
     assert tree["headache_days"] == {"from": "date", "to": "date", "days": "integer"}
+
+
+CARBON_DIOXIDE = Vital("end_tidal_co2", "mm[Hg]", 0, 150, "End-tidal carbon dioxide")
+
+
+def test_a_site_may_add_a_vital_sign() -> None:
+    site = records.Records([CARBON_DIOXIDE])
+    session = documents.loads((CASES / "monitored-clinic-visit" / "session-1.json").read_bytes())
+    assert site.load("session", session) == session
+    session["readings"][0]["end_tidal_co2"] = {"value": 38, "unit": "mmHg"}
+    assert site.load("session", session)["readings"][0]["end_tidal_co2"] == 38
+    assert site.fields("session")["readings"][0]["end_tidal_co2"] == {"": "number", "absent": "word"}
+    assert "end_tidal_co2" in site.json_schema("session")["properties"]["readings"]["items"]["properties"]
+    with pytest.raises(Refused):
+        records.load("session", session)
+
+
+@pytest.mark.parametrize("name", ["heart_rate", "End-tidal", "taken_at"])
+def test_an_added_vital_sign_needs_a_name_of_its_own(name: str) -> None:
+    with pytest.raises(Refused, match="unused"):
+        records.Records([Vital(name, "mm[Hg]", 0, 150, "x")])
