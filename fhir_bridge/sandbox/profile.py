@@ -29,6 +29,7 @@ class Behaviour:
     if_match_required: bool = False
     visible_after: float = 0
     newest_first: bool = False
+    bodiless_writes: bool = False
     default_count: int = 20
     maximum_count: int = 200
     unlisted: Sequence[str] = ()
@@ -37,6 +38,7 @@ class Behaviour:
     transitions: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     patch_paths: Mapping[str, Sequence[str]] = field(default_factory=dict)
     search_needs: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
+    unique: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     sources: Sequence[str] = ()
 
 
@@ -123,6 +125,11 @@ class Hospital:
             require_transition(self.behaviour.transitions.get(kind), previous, document)
         ignored = self.behaviour.ignores.get(kind, ())
         return {key: value for key, value in document.items() if key not in ignored}
+
+    def duplicate(self, kind: str) -> Rejected | None:
+        """How the vendor refuses a second resource with an identifier it has; None where it takes it."""
+        coding = self.behaviour.unique.get(kind)
+        return Rejected(422, f"{kind} may be a duplicate", "duplicate", details={"coding": [dict(coding)]}) if coding else None
 
     def visible(self, version: Version, now: datetime) -> bool:
         """Has a new resource reached the chart yet? Only its first version may be late."""

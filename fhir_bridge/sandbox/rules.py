@@ -13,6 +13,7 @@ from fhir_bridge.sandbox.store import Document
 class Rule:
     """A demand on `path` of a `type`: `needs` at least and `allows` at most so many values, each `one_of` or not `none_of`.
 
+    `any_of` is enough of one value. A path may be several, with `|` between them, counted together.
     `on` is `create`, `update` or `any`; `when` holds path: value pairs that must be found for the rule to apply. `code` is the
     vendor's own code inside the OperationOutcome.
     """
@@ -25,6 +26,7 @@ class Rule:
     allows: int | None = None
     one_of: Sequence[Any] = ()
     none_of: Sequence[Any] = ()
+    any_of: Sequence[Any] = ()
     when: Mapping[str, Any] | None = None
     status: int = 422
     code: str = ""
@@ -56,8 +58,10 @@ def _met(rule: Rule, document: Document) -> bool:
     found = _found(document, rule.path)
     if len(found) < rule.needs or (rule.allows is not None and len(found) > rule.allows):
         return False
+    if rule.any_of and not any(value in rule.any_of for value in found):
+        return False
     return all((not rule.one_of or value in rule.one_of) and value not in rule.none_of for value in found)
 
 
 def _found(document: Document, path: str) -> list[Any]:
-    return list(parameters.values(document, path))
+    return [value for part in path.split("|") for value in parameters.values(document, part)]

@@ -234,7 +234,7 @@ class Api:
         headers = _version_headers(version)
         if location:
             headers["Location"] = headers["Content-Location"]
-        match _preferred():
+        match "minimal" if self.server.hospital.behaviour.bodiless_writes else _preferred():
             case "minimal":
                 return Response(status=written.status, headers=headers)
             case "OperationOutcome":

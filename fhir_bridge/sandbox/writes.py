@@ -15,7 +15,7 @@ from fhir_bridge.sandbox import references, search
 from fhir_bridge.sandbox.outcome import Rejected
 from fhir_bridge.sandbox.patch import patched
 from fhir_bridge.sandbox.profile import Hospital
-from fhir_bridge.sandbox.store import Document, Draft, Version
+from fhir_bridge.sandbox.store import Document, Draft, Version, identifier_values
 
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _VERSION_TAG = re.compile(r'(?:W/)?"?([^"]*)"?')
@@ -49,6 +49,7 @@ class Writer:
                 raise _ambiguous("0958", kind, matches)
             if matches:
                 return Written(200, matches[0], "SUCCESSFUL_CREATE_WITH_CONDITIONAL_MATCH")
+        self._require_unique(kind, document)
         document = self.hospital.admitted(document, previous=None)
         version = self._write(kind, identity or self.draft.new_id(), document=document, method="POST")
         self._require_match(kind, condition, version)
@@ -145,6 +146,13 @@ class Writer:
     def _matches(self, kind: str, condition: str) -> list[Version]:
         query = parse_qsl(condition.partition("?")[2] or condition, keep_blank_values=True)
         return search.matching(self.draft, kind, query)
+
+    def _require_unique(self, kind: str, document: Document) -> None:
+        if (refusal := self.hospital.duplicate(kind)) is None:
+            return
+        for value in identifier_values(document):
+            if any(value in identifier_values(version.document) for version in self.draft.every(kind, value)):
+                raise refusal
 
     def _require_match(self, kind: str, condition: str | None, version: Version) -> None:
         if condition is not None and version.id not in {match.id for match in self._matches(kind, condition)}:
