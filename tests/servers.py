@@ -18,6 +18,8 @@ from typing import Any
 
 import requests
 
+from fhir_bridge import documents
+
 MODULE = Path(__file__).parent / "hapi"
 TARGET = MODULE / "target"
 JVM = ("-Xmx1500m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")  # measured: the least memory and the shortest start
@@ -93,7 +95,7 @@ def validate(base_url: str, resource: Mapping[str, Any], profile: str | None = N
     """
     reply = requests.post(
         f"{base_url}/{resource['resourceType']}/$validate",
-        json=resource,
+        data=documents.dumps(resource),
         params={"profile": profile} if profile else {},
         headers={"Content-Type": "application/fhir+json"},
         timeout=60,
