@@ -52,15 +52,15 @@ def appointment_faults(appointment: Document) -> Iterator[Fault]:
 
 def structure_faults(schema: Record, data: Document, path: str = "") -> Iterator[Fault]:
     """List elements with the same key, and elements that say nothing besides their labels."""
-    if schema.labels and not data.keys() - set(schema.labels):
+    if schema.labels and data.keys() <= set(schema.labels):
         names = [name for name in schema.fields if name not in schema.labels]
         yield Fault(path, f"says nothing; add one of {', '.join(names)}, or leave the element out")
-    for name, field in schema.fields.items():
-        value = data.get(name)
+    for name, value in data.items():
+        field = schema.fields.get(name) if isinstance(value, dict | list) else None
         at = f"{path}.{name}" if path else name
-        if isinstance(field, Part) and isinstance(value, dict):
+        if isinstance(field, Part):
             yield from structure_faults(field.record, value, at)
-        elif isinstance(field, Rows) and value:
+        elif isinstance(field, Rows):
             yield from _said_twice(field.record, value, at)
             for index, row in enumerate(value):
                 yield from structure_faults(field.record, row, f"{at}[{index}]")
