@@ -22,9 +22,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The hospital has the whole record; `detail` tells what went another way than by its own resource."""
+    """The hospital has the whole record.
+
+    `detail` tells what went another way than by its own resource; `unchanged` are our keys of what was there already.
+    """
 
     detail: dict[str, list[dict[str, str]]]
+    unchanged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any, assert_never
 from fhir_bridge import documents
 from fhir_bridge.errors import Fault
 from fhir_bridge.hospital import retry
-from fhir_bridge.store import audit, hospitals, outbox
+from fhir_bridge.store import audit, hospitals, links, outbox
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.outbox import Delivery, Lease
 from fhir_bridge.sync.bridge import Bridge
@@ -16,7 +16,8 @@ from fhir_bridge.sync.job import Done, End, Outage, Overtaken, Stopped, Wait
 def settle(tx: Transaction, bridge: Bridge, *, lease: Lease, delivery: Delivery, end: End) -> None:
     """Write `end` down: the delivery's state, what the breaker must know, and who did what. Raises `LeaseLost`."""
     match end:
-        case Done(detail):
+        case Done(detail, unchanged):
+            _speaks_for(tx, delivery, unchanged)
             outbox.settle(tx, lease, delivery, state="delivered", detail=documents.dumps(detail))
             hospitals.succeeded(tx, delivery.tenant, delivery.hospital)
             _audit(tx, bridge, delivery, "delivered", {})
@@ -30,6 +31,13 @@ def settle(tx: Transaction, bridge: Bridge, *, lease: Lease, delivery: Delivery,
             pass
         case _:
             assert_never(end)
+
+
+def _speaks_for(tx: Transaction, delivery: Delivery, keys: tuple[str, ...]) -> None:
+    """What was there already (the patient of an earlier session) speaks for this record too."""
+    for key in keys:
+        if row := links.by_ours(tx, delivery.tenant, delivery.hospital, key):
+            links.put(tx, row, kind=delivery.kind, record_id=delivery.record_id)
 
 
 def _stop(tx: Transaction, bridge: Bridge, *, lease: Lease, delivery: Delivery, end: Stopped) -> None:

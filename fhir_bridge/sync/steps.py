@@ -22,7 +22,7 @@ def take_all(job: Job, planned: Plan, links: dict[str, Link]) -> End:
 
     Raises `LeaseLost`.
     """
-    done = Done(_otherwise(planned))
+    done = Done(_otherwise(planned), tuple(one.key for one in planned.unchanged))
     steps = deque(planned.steps)
     while steps:
         step = _not_there_yet(job, steps.popleft(), links)
