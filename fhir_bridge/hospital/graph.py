@@ -1,7 +1,7 @@
 """Our resources as a graph of references: their keys, the order to send them in, and how a reference is left out. Pure."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 Resource = dict[str, Any]
@@ -54,17 +54,24 @@ def coalesced(resources: Iterable[Resource]) -> dict[str, Resource]:
     return {key_of(resource): resource for resource in resources}
 
 
-def references(value: Any) -> Iterator[str]:
+def references(value: Any) -> list[str]:
     """Every relative reference in `value`, repeated as often as it is said."""
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            if name == "reference" and isinstance(inner, str) and _KEY.fullmatch(inner):
-                yield inner
-            else:
-                yield from references(inner)
-    elif isinstance(value, list):
+    found: list[str] = []
+    _collect(value, found)
+    return found
+
+
+def _collect(value: Any, found: list[str]) -> None:
+    if isinstance(value, list):
         for inner in value:
-            yield from references(inner)
+            if isinstance(inner, dict | list):
+                _collect(inner, found)
+        return
+    for name, inner in value.items():
+        if isinstance(inner, dict | list):
+            _collect(inner, found)
+        elif name == "reference" and isinstance(inner, str) and _KEY.fullmatch(inner):
+            found.append(inner)
 
 
 def substitute(resource: Resource, known: Mapping[str, str]) -> Resource:
@@ -87,7 +94,10 @@ def without(resource: Resource, gone: Callable[[str], bool]) -> tuple[Resource |
 
     A reference with a display keeps the display. A reference to a Patient is never left out.
     """
-    if any(key.startswith("Patient/") and gone(key) for key in references(resource)):
+    missing = [key for key in references(resource) if gone(key)]
+    if not missing:
+        return resource, ()
+    if any(key.startswith("Patient/") for key in missing):
         return None, ("the patient",)
     paths: list[str] = []
     pruned = _pruned(resource, str(resource["resourceType"]), gone, paths)

@@ -66,7 +66,7 @@ def plan(
     judged = _settled(_Judge(capabilities, wanted, links))
     if judged.folded:
         judged = _with_summary(capabilities, wanted, links, judged)
-    groups = [[write for key in group for write in judged.writes.get(key, ())] for group in order(judged.wanted)]
+    groups = [[write for key in group for write in judged.writes.get(key, ())] for group in judged.groups]
     _take_back(back, links, capabilities, judged)
     undone = [judged.writes.get(key, ()) for group in reversed(order(back)) for key in group]
     planned = steps(groups, capabilities) + steps(([write] for writes in undone for write in writes), capabilities)
@@ -89,11 +89,13 @@ class _Judge:
     unchanged: dict[str, str] = field(default_factory=dict)
     setup: list[str] = field(default_factory=list)
     expected: set[str] = field(default_factory=set)
+    groups: list[tuple[str, ...]] = field(default_factory=list)
 
     def run(self) -> None:
         """Judge every resource, referenced before referencing."""
         together = "transaction" in self.capabilities.system
-        for group in order(self.wanted):
+        self.groups = order(self.wanted)
+        for group in self.groups:
             for key in group:
                 self.judge(key, frozenset(group) if together else frozenset())
 
@@ -118,7 +120,7 @@ class _Judge:
             return
         self.expected |= {ref for ref in references(trimmed) if ref in ring}
         fixed = {ours: theirs for ours, theirs in self.capabilities.site.references.items() if "/" in ours}
-        self._by_small_print(key, substitute(trimmed, fixed), link, left_out)
+        self._by_small_print(key, substitute(trimmed, fixed) if fixed else trimmed, link, left_out)
 
     def _nothing_to_do(self, key: str, resource: Resource, link: Link | None) -> str | None:
         if key in self.capabilities.site.references:
@@ -236,7 +238,7 @@ def _take_back(back: Mapping[str, Resource], links: Mapping[str, Link], capabili
 
 def _plan(planned: tuple[Step, ...], judged: _Judge, capabilities: Capabilities, back: Mapping[str, Resource]) -> Plan:
     everything = {**judged.wanted, **back}
-    place = {key: number for number, key in enumerate(key for group in order(everything) for key in group)}
+    place = {key: number for number, key in enumerate(key for group in (*judged.groups, *order(back)) for key in group)}
 
     def sorted_(found: Mapping[str, str]) -> list[tuple[str, str]]:
         return sorted(found.items(), key=lambda item: place[item[0]])

@@ -1,9 +1,10 @@
 """Writes in order become steps: one transaction where the server has it, else batches of what does not need each other, else singles."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from fhir_bridge import documents
-from fhir_bridge.hospital.capabilities import Capabilities
+from fhir_bridge.hospital.capabilities import Capabilities, SiteFile
 from fhir_bridge.hospital.parts import Step, Write
 
 _ALONE = ("match", "look-then-create", "patch", "delete")
@@ -31,6 +32,7 @@ def _transactions(groups: Iterable[Sequence[Write]], capabilities: Capabilities)
     """What must go alone goes before the bundle being filled, unless it needs something in it."""
     done: list[Step] = []
     filling: list[Write] = []
+    load = _Load(capabilities.site)
 
     def close() -> None:
         if len(filling) == 1:
@@ -43,12 +45,15 @@ def _transactions(groups: Iterable[Sequence[Write]], capabilities: Capabilities)
         alone = [write for write in group if _goes_alone(write)]
         together = [write for write in group if not _goes_alone(write)]
         if together:
-            if not _fits(filling, together, capabilities):
+            if not load.takes(together):
                 close()
+                load = _Load(capabilities.site)
+                load.takes(together)
             filling += together
         for write in alone:
             if set(write.needs) & {each.key for each in filling}:
                 close()
+                load = _Load(capabilities.site)
             done.append(_single(write, "it cannot go in the bundle: something has to be looked up first, or it is a patch"))
     close()
     return tuple(done)
@@ -81,25 +86,36 @@ def _not_in_batch(write: Write) -> bool:
 
 
 def _chunks(writes: Sequence[Write], capabilities: Capabilities) -> list[Step]:
-    chunks: list[list[Write]] = []
+    chunks: list[list[Write]] = [[]]
+    load = _Load(capabilities.site)
     for write in writes:
-        if chunks and _fits(chunks[-1], [write], capabilities):
-            chunks[-1].append(write)
-        else:
-            chunks.append([write])
+        if not load.takes([write]):
+            load = _Load(capabilities.site)
+            load.takes([write])
+            chunks.append([])
+        chunks[-1].append(write)
     return [
         Step("batch", tuple(chunk), "one call, each entry on its own") if len(chunk) > 1 else _single(chunk[0], "one write needs no bundle")
         for chunk in chunks
+        if chunk
     ]
 
 
-def _fits(filling: Sequence[Write], more: Sequence[Write], capabilities: Capabilities) -> bool:
-    site = capabilities.site
-    if not filling:
-        return True  # a ring larger than the limit still goes whole
-    if len(filling) + len(more) > site.entries_per_call:
-        return False
-    return sum(_size(write) for write in (*filling, *more)) <= site.bytes_per_call
+@dataclass
+class _Load:
+    """How full a bundle is."""
+
+    site: SiteFile
+    entries: int = 0
+    size: int = 0  # bytes
+
+    def takes(self, writes: Sequence[Write]) -> bool:
+        """Count `writes` in, if they fit; an empty bundle takes anything, since a ring larger than the limit still goes whole."""
+        entries, size = self.entries + len(writes), self.size + sum(_size(write) for write in writes)
+        if self.entries and (entries > self.site.entries_per_call or size > self.site.bytes_per_call):
+            return False
+        self.entries, self.size = entries, size
+        return True
 
 
 def _size(write: Write) -> int:

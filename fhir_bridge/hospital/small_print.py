@@ -149,7 +149,7 @@ def _oracle_observation_value(resource: Resource, link: Link | None, site: SiteF
         return Fold("components are taken only for blood pressure and oxygen saturation there")
     values = [resource, *resource.get("component", ())] if not resource.get("component") else resource["component"]
     if not all("valueQuantity" in value for value in values):
-        return Fold("an Observation needs a quantity there; a missing value with its reason is not taken")
+        return Fold("an Observation needs a quantity there; words, and a missing value with its reason, are not taken")
     return Send(resource)
 
 

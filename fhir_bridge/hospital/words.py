@@ -42,8 +42,11 @@ def lines(plan: "Plan") -> list[str]:
     """What must be set up, what goes in which order, and what does not go and why."""
     said = [f"Plan for {plan.hospital}: {len(plan.steps)} call(s)."]
     said += _block("The hospital must set up first:", [f"- {each}" for each in plan.setup])
-    for number, step in enumerate(plan.steps, 1):
-        said += _step(number, step, plan)
+    number = 1
+    for alike in _alike(plan.steps):
+        last = number + len(alike) - 1
+        said += _step(number, alike[0], plan) if last == number else _singles(f"{number}-{last}", alike, plan)
+        number = last + 1
     if plan.folded:
         into = f"Folded into the summary ({plan.folded[0].into.split('/')[0]}), because the server does not take it as data:"
         said += _block(into, _grouped(((each.key, each.reason) for each in plan.folded), plan))
@@ -91,9 +94,35 @@ def _step(number: int, step: Step, plan: "Plan") -> list[str]:
     return [head, *(f"   - {count} × {verb} ({reason})." for (verb, reason), count in kinds.items()), *_notes(step)]
 
 
-def _notes(step: Step) -> list[str]:
-    notes = dict.fromkeys(f"{_type(write)}: {note}" for write in step.writes for note in write.notes)
-    left = dict.fromkeys(f"left out: {path}, what it refers to is not there" for write in step.writes for path in write.left_out)
+def _alike(steps: Iterable[Step]) -> list[list[Step]]:
+    """Single calls of one kind that follow each other, together; any other step alone."""
+    groups: list[list[Step]] = []
+    for step in steps:
+        if groups and step.rung == groups[-1][0].rung == "single" and _sort(step) == _sort(groups[-1][0]):
+            groups[-1].append(step)
+        else:
+            groups.append([step])
+    return groups
+
+
+def _sort(step: Step) -> tuple[str, str]:
+    return _verb(step.writes[0]), step.writes[0].reason
+
+
+def _singles(numbers: str, steps: list[Step], plan: "Plan") -> list[str]:
+    first = steps[0].writes[0]
+    kinds: dict[str, int] = {}
+    for step in steps:
+        name = plan.titles.get(step.keys[0], _type(step.writes[0]))
+        kinds[name] = kinds.get(name, 0) + 1
+    head = f"{numbers}. {_verb(first)}, {len(steps)} calls ({first.reason}):"
+    return [head, *(f"   - {count} × {name}" for name, count in kinds.items()), *_notes(*steps)]
+
+
+def _notes(*steps: Step) -> list[str]:
+    writes = [write for step in steps for write in step.writes]
+    notes = dict.fromkeys(f"{_type(write)}: {note}" for write in writes for note in write.notes)
+    left = dict.fromkeys(f"left out: {path}, what it refers to is not there" for write in writes for path in write.left_out)
     return [f"   - {note}." for note in (*notes, *left)]
 
 
