@@ -17,7 +17,9 @@ from fhir_bridge.errors import Fault, Refused
 MAX_BYTES = 2_000_000
 MAX_DEPTH = 32
 
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_SUSPICIOUS = re.compile(rb"\\u(?:0000|[dD][89abAB])")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _sorted_encoder = msgspec.json.Encoder(decimal_format="number", order="sorted")
@@ -28,16 +30,19 @@ def loads(text: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
     text = text.removeprefix(b"\xef\xbb\xbf")
     if len(text) > max_bytes:
         _refuse(f"is {len(text)} bytes long; send at most {max_bytes}")
-    if _depth(text) > max_depth:
+    if _deeper(text, max_depth) and _deeper(_STRINGS.sub(b"", text), max_depth):  # brackets in strings only seem deep
         _refuse(f"is nested deeper than {max_depth} levels; flatten it")
     try:
-        return json.loads(text.decode(), parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_object)
+        document = json.loads(text.decode(), parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_object)
     except UnicodeDecodeError as error:
         _refuse(f"is not UTF-8 at byte {error.start}; send UTF-8")
     except json.JSONDecodeError as error:
         _refuse(f"is not JSON at line {error.lineno}, column {error.colno}: {error.msg}")
     except ValueError:  # an integer of more digits than Python converts
         _refuse("holds a number too long to read; send at most 4300 digits")
+    if _SUSPICIOUS.search(text) and _unstorable(document):
+        _refuse("holds a NUL or half a surrogate pair, which no database stores; remove it")
+    return document
 
 
 def dumps(document: Any) -> bytes:
@@ -55,25 +60,33 @@ def canonical(document: Any) -> bytes:
     return _sorted_encoder.encode(document)
 
 
-def _depth(text: bytes) -> int:
-    depth = deepest = 0
-    for match in _BRACKETS.finditer(text):
-        if (token := match.group()) in (b"{", b"["):
-            depth += 1
-            deepest = max(deepest, depth)
-        elif token in (b"}", b"]"):
-            depth -= 1
-    return deepest
+def _deeper(text: bytes, levels: int) -> bool:
+    """Do the brackets nest deeper? Each round takes the innermost pairs away, at the speed of C."""
+    brackets = text.translate(None, _NOT_BRACKETS)
+    for _ in range(levels):
+        if not brackets:
+            return False
+        brackets = _innermost_removed(brackets)
+    return bool(brackets)
+
+
+def _innermost_removed(brackets: bytes) -> bytes:
+    return re.sub(rb"(?:\[\]|\{\})+", b"", brackets)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         _refuse("says a key twice in one object; keep one of them")
-    for key, value in pairs:
-        if _UNSTORABLE.search(key) or (isinstance(value, str) and _UNSTORABLE.search(value)):
-            _refuse("holds a NUL or half a surrogate pair, which no database stores; remove it")
     return found
+
+
+def _unstorable(document: Any) -> bool:
+    if isinstance(document, dict):
+        return any(_unstorable(key) or _unstorable(value) for key, value in document.items())
+    if isinstance(document, list):
+        return any(map(_unstorable, document))
+    return isinstance(document, str) and bool(_UNSTORABLE.search(document))
 
 
 def _refuse_constant(name: str) -> NoReturn:

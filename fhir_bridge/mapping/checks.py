@@ -57,21 +57,21 @@ def _references(template: Template, found: list[Template], faults: Faults) -> No
         target = next((other for other in found if other.name == ref.template), None)
         if target is None:
             faults.add(ref.where, f"<ref {ref.template}>: there is no template {ref.template}.yaml")
-        elif target.loops != template.all_loops()[: len(target.loops)]:
+        elif target.loops != template.all_loops[: len(target.loops)]:
             faults.add(ref.where, f"<ref {ref.template}>: that template has loops which this one is not inside")
 
 
 def _keys(template: Template, faults: Faults) -> None:
     """Every loop's key must stand somewhere in the resource, or what is read could never be placed."""
-    paths = {hole.path for hole in template.holes()}
-    for loop in template.all_loops():
+    paths = {hole.path for hole in template.holes}
+    for loop in template.all_loops:
         if loop.key_path not in paths:
             faults.add(template.where, f"<{loop.key_path}> is nowhere in the resource, so what is read could not be placed in {loop.path}")
 
 
 def _fields(template: Template, fields: Mapping[str, Any], faults: Faults) -> None:
-    loops = template.all_loops()
-    holes = [(hole.path, hole.where) for hole in template.holes()]
+    loops = template.all_loops
+    holes = [(hole.path, hole.where) for hole in template.holes]
     for path, where in [*holes, *((loop.key_path, template.where) for loop in loops), (template.when.path, template.where)]:
         tree: Any = fields
         for step in absolute(path, loops):
@@ -154,16 +154,12 @@ def _asked_of(part: Part) -> Iterator[Const]:
     if isinstance(part, Const):
         yield part
     elif isinstance(part, Obj):
-        for _, inner in _asked_parts(part):
+        for _, inner in part.asked:
             yield from _asked_of(inner)
     elif isinstance(part, Arr):
         for item in part.items:
             if item.certain:
                 yield from _asked_of(item)
-
-
-def _asked_parts(obj: Obj) -> list[tuple[str, Part]]:
-    return [(key, part) for key, part in obj.parts.items() if part.certain and not (key in SOFT and isinstance(part, Const))]
 
 
 def _accepts(reader: Part, writer: Part | None) -> bool:
@@ -199,7 +195,7 @@ def _words_come_back(templates: list[Template], faults: Faults) -> None:
             continue
         for hole in inner_holes(_read_part(template.resource)):
             key = f"{hole.converter.name} {getattr(table_of(hole.converter), 'name', '')}"
-            speakers[absolute(hole.path, template.all_loops())].setdefault(key, hole)
+            speakers[absolute(hole.path, template.all_loops)].setdefault(key, hole)
     for path, holes in speakers.items():
         tables = [table for hole in holes.values() if (table := table_of(hole.converter))]
         exact = len(tables) < len(holes)

@@ -124,7 +124,7 @@ class _Compiler:
             case Ref():
                 return f"{self.reference(part, level)} is not A"
             case Obj():
-                return self.any_of(part.counting(), level)
+                return self.any_of(part.counting, level)
             case Arr():
                 return self.any_of(part.items, level)
             case Each():
@@ -224,7 +224,7 @@ class _Compiler:
         value, ends = self.hole(hole, level), text.ends(index)
         if not ends:
             return value
-        key = ("escaped", hole, ends)
+        key = ("escaped", hole.path, hole.converter, ends)
         if key not in level.known:
             found = self.name("e")
             self.emit(f"{found} = escape({value}, {ends!r}) if {value} is not A else A")

@@ -15,6 +15,7 @@ from fhir_bridge.mapping.compiled import WriteAll, compile_writer
 from fhir_bridge.mapping.parse import Parser, Tables
 from fhir_bridge.mapping.read import Reading, Residue, read_resource, whole
 from fhir_bridge.mapping.record import Conflict, grow, statements
+from fhir_bridge.mapping.shortcut import ReadAll, compile_reader
 from fhir_bridge.mapping.source import Faults, Located
 from fhir_bridge.mapping.template import Template
 from fhir_bridge.mapping.write import Resource, Writer, Written
@@ -41,6 +42,10 @@ class Mapping:
     @cached_property
     def _write_all(self) -> WriteAll:
         return compile_writer(self.templates.values())
+
+    @cached_property
+    def _read_all(self) -> ReadAll:
+        return compile_reader(self.by_type, self._write_all)
 
     @classmethod
     def load(
@@ -88,6 +93,8 @@ class Mapping:
 
     def from_fhir(self, documents: Sequence[Tree[str, Any]], onto: dict[str, Any] | None = None) -> Read:
         """The record in the resources, whatever their order; nothing raises, everything not understood is in `residue`."""
+        if onto is None and (found := self._read_all(documents)) is not None:
+            return Read(*found, [], [])
         readings: list[tuple[int, Reading]] = []
         residue: list[Residue] = []
         for index, document in enumerate(documents):

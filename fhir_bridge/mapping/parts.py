@@ -13,7 +13,7 @@ The rules of the language live here, each once:
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 from fhir_bridge.errors import Fault, Refused
@@ -61,7 +61,7 @@ class Part:
         yield self
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Const(Part):
     value: str | bool
     where: str = ""
@@ -80,7 +80,7 @@ class Const(Part):
         return True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Hole(Part):
     """`<path | converter>`: one field of the record."""
 
@@ -124,7 +124,7 @@ class Hole(Part):
             raise Refused([Fault(scope.where(self.path), str(error))]) from None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Text(Part):
     """Fields in one string, with fixed text between them: `<id>/<reading.taken_at>/heart_rate`."""
 
@@ -178,7 +178,7 @@ class Text(Part):
         return after[:1] if isinstance(after, str) and isinstance(hole, Hole) and hole.converter.alphabet is None else ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Ref(Part):
     """`<ref encounter>`: a reference to another template's resource of the same record, and the same outer elements."""
 
@@ -200,7 +200,7 @@ class Ref(Part):
         return scope.reference(self.template, scope) is not None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class OneWay(Part):
     """`to_fhir only`: written into what is new, never read, never touched again."""
 
@@ -218,12 +218,26 @@ class OneWay(Part):
         return self.part.there(scope)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Obj(Part):
     parts: dict[str, Part]
     where: str = ""
     certain: bool = False
-    _counting: ClassVar[tuple[type[Part], ...]] = (Hole, Ref)
+    #: the parts that decide whether the object exists: those with fields; without any, those with references
+    counting: tuple[Part, ...] = field(init=False)
+    #: what is asked for when reading, before anything else is looked at
+    asked: tuple[tuple[str, Part], ...] = field(init=False)
+    others: tuple[tuple[str, Part], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        soft = {key for key, part in self.parts.items() if key in SOFT and isinstance(part, Const)}
+        asked = tuple((key, part) for key, part in self.parts.items() if part.certain and key not in soft)
+        object.__setattr__(self, "asked", asked)
+        object.__setattr__(self, "others", tuple((key, part) for key, part in self.parts.items() if not part.certain or key in soft))
+        object.__setattr__(self, "counting", self._with(Hole) or self._with(Ref))
+
+    def _with(self, kind: type[Part]) -> tuple[Part, ...]:
+        return tuple(part for part in self.parts.values() if any(isinstance(one, kind) for one in part.inner()))
 
     def write(self, scope: Scope, old: Any = ABSENT) -> Any:
         fresh = not isinstance(old, dict)
@@ -249,48 +263,37 @@ class Obj(Part):
             return f"{dotted(at)} is not an object"
         if unknown := MODIFIERS.intersection(value).difference(self.parts):
             return f"{dotted((*at, *unknown))} changes the meaning of what it stands in, and is not understood"
-        for key, part in self.parts.items():
-            if key in SOFT and isinstance(part, Const):
-                if key in value:
-                    said.append(Said(part, (*at, key), claims=((*at, key),)))
-                continue
-            reason = self._read_one(key, part, value.get(key, ABSENT), (*at, key), said)
-            if reason:
+        for key, part in self.asked:
+            found = value.get(key, ABSENT)
+            if reason := f"{dotted((*at, key))} is missing" if found is ABSENT else part.read(found, (*at, key), said):
                 return reason
+        for key, part in self.others:
+            if key in value:
+                self._read_one(part, value[key], (*at, key), said)
         return ""
 
     def there(self, scope: Scope) -> bool:
-        counting = self.counting()
-        return any(part.there(scope) for part in counting) if counting else True
-
-    def counting(self) -> list[Part]:
-        """The parts that decide whether the object exists: those with fields; without any, those with references."""
-        for kind in self._counting:
-            found = [part for part in self.parts.values() if any(isinstance(one, kind) for one in part.inner())]
-            if found:
-                return found
-        return []
+        return any(part.there(scope) for part in self.counting) if self.counting else True
 
     def inner(self) -> Iterator[Part]:
         yield self
         for part in self.parts.values():
             yield from part.inner()
 
-    def _read_one(self, key: str, part: Part, value: Any, at: At, said: list[Said]) -> str:
-        if value is ABSENT:
-            return f"{dotted(at)} is missing" if part.certain else ""
+    def _read_one(self, part: Part, value: Any, at: At, said: list[Said]) -> None:
+        """A part that may be missing: when it is there and not as it is written here, that is said and nothing else is lost."""
+        if isinstance(part, Const):
+            said.append(Said(part, at, claims=(at,)))
+            return
         mark = len(said)
-        reason = part.read(value, at, said)
-        if reason and not part.certain:
+        if reason := part.read(value, at, said):
             said[mark:] = [Said(part, at, problem=reason)]
-            return ""
-        return reason
 
     def _holds_more(self, found: dict[str, Any]) -> bool:
         return any(not isinstance(self.parts.get(key), Const) for key in found)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Each(Part):
     """A list item written once for every element of a list of the record, inside one resource."""
 
@@ -306,7 +309,7 @@ class Each(Part):
         yield from self.part.inner()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Arr(Part):
     """A list: each item takes the first element that fits it, and every element serves one item; the others are left alone."""
 

@@ -99,8 +99,6 @@ def _when(template: Template, said: list[Said]) -> str:
     """`when` must hold for what was read; a field that is there but unreadable counts."""
     if template.only_to_fhir:
         return ""
-    loops = template.all_loops()
-    for one in said:
-        if isinstance(one.part, Hole) and template.when.speaks_of(one.part.path, loops):
-            return ""
+    if any(isinstance(one.part, Hole) and one.part.path in template.makes for one in said):
+        return ""
     return f"says nothing of <{template.when.path}>"

@@ -127,7 +127,7 @@ def _alone(value: Any) -> Any:
 
 
 def _loops(reading: Reading) -> dict[str, Loop]:
-    return {loop.name: loop for loop in reading.template.all_loops()}
+    return {loop.name: loop for loop in reading.template.all_loops}
 
 
 def _steps(path: Path, keys: Mapping[str, Any], loops: Mapping[str, Loop]) -> Steps:
@@ -188,10 +188,11 @@ def _sort(record: dict[str, Any], said: Iterable[Steps]) -> None:
     for steps, key in lists.items():
         found = _get(record, steps)
         if isinstance(found, list):
-            found.sort(key=lambda item: _order(item.get(key)))
+            found.sort(key=lambda item: order_of(item.get(key)))
 
 
-def _order(value: Any) -> tuple[int, Any]:
+def order_of(value: Any) -> tuple[int, Any]:
+    """How lists stand: times by instant, the rest as text."""
     meaning = _key_meaning(value)
     return (0, meaning) if meaning is not value and not isinstance(meaning, str) else (1, str(value))
 

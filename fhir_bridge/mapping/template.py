@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha1
 from typing import Any
 
@@ -32,7 +33,7 @@ class When:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Template:
     name: str
     where: str
@@ -43,7 +44,7 @@ class Template:
     prefix: bytes
     only_to_fhir: str = ""
 
-    @property
+    @cached_property
     def type(self) -> str:
         part = self.resource.parts.get("resourceType")
         return str(part.value) if isinstance(part, Const) else ""
@@ -59,12 +60,19 @@ class Template:
             scopes = [inside for scope in scopes for inside in scope.inside(loop)]
         return (scope for scope in scopes if self.when.holds(scope))
 
+    @cached_property
     def all_loops(self) -> tuple[Loop, ...]:
         """The loops that make copies of the resource, then those inside it."""
         return (*self.loops, *(part.loop for part in self.resource.inner() if isinstance(part, Each)))
 
-    def holes(self) -> Iterator[Hole]:
-        return (part for part in self.resource.inner() if isinstance(part, Hole))
+    @cached_property
+    def holes(self) -> tuple[Hole, ...]:
+        return tuple(part for part in self.resource.inner() if isinstance(part, Hole))
+
+    @cached_property
+    def makes(self) -> frozenset[Path]:
+        """The fields that show that the resource exists: what `when` asks for, or something inside it."""
+        return frozenset(hole.path for hole in self.holes if self.when.speaks_of(hole.path, self.all_loops))
 
 
 def name_prefix(system: str, template: str) -> bytes:

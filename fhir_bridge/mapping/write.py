@@ -71,5 +71,5 @@ def with_id(resource: Resource, id: str) -> Resource:
 
 
 def _keys(template: Template, scope: Scope) -> tuple[Any, ...]:
-    converters = {hole.path: hole.converter for hole in template.holes()}
+    converters = {hole.path: hole.converter for hole in template.holes}
     return tuple(converters[loop.key_path].meaning(scope.find(loop.key_path)) for loop in template.loops)
