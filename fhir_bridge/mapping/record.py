@@ -27,6 +27,10 @@ class Key:
     def __hash__(self) -> int:
         return hash((self.field, self.meaning))
 
+    def is_of(self, item: Any) -> bool:
+        """Is `item` the element with this key?"""
+        return isinstance(item, dict) and _key_meaning(item.get(self.field)) == self.meaning
+
 
 Steps = tuple[str | Key, ...]
 
@@ -149,7 +153,7 @@ def _key_meaning(value: Any) -> Any:
 def _get(record: Any, steps: Steps) -> Any:
     for step in steps:
         if isinstance(step, Key):
-            record = next((item for item in record if _is(item, step)), ABSENT) if isinstance(record, list) else ABSENT
+            record = next((item for item in record if step.is_of(item)), ABSENT) if isinstance(record, list) else ABSENT
         else:
             record = record.get(step, ABSENT) if isinstance(record, dict) else ABSENT
     return record
@@ -172,14 +176,10 @@ def _child(at: dict[str, Any], step: str, empty: Any) -> Any:
 
 def _element(at: list[Any], key: Key) -> dict[str, Any]:
     for item in at:
-        if _is(item, key):
+        if key.is_of(item):
             return item  # type: ignore[no-any-return]
     at.append({key.field: key.value})
     return at[-1]  # type: ignore[no-any-return]
-
-
-def _is(item: Any, key: Key) -> bool:
-    return isinstance(item, dict) and _key_meaning(item.get(key.field)) == key.meaning
 
 
 def _sort(record: dict[str, Any], said: Iterable[Steps]) -> None:
