@@ -169,7 +169,10 @@ class _Judge:
             self.unchanged[key] = "nothing changed that the hospital keeps"
             return
         needs = tuple(dict.fromkeys(ref for ref in references(resource) if ref in self.wanted and ref not in self.links and ref != key))
-        self.writes[key] = tuple(replace(write, needs=needs, left_out=left_out, notes=notes, ours=self.wanted[key]) for write in writes)
+        reached = (*(_on_the_way(write, link) for write in writes[:-1]), self.wanted[key])
+        self.writes[key] = tuple(
+            replace(write, needs=needs, left_out=left_out, notes=notes, ours=ours) for write, ours in zip(writes, reached, strict=True)
+        )
         self.setup += setup
 
     def _change(self, key: str, resource: Resource, link: Link) -> tuple[Write, ...] | str:
@@ -187,6 +190,12 @@ class _Judge:
     def _takes_summary(self) -> bool:
         can = self.capabilities.of("DocumentReference")
         return "DocumentReference/" not in self.gone and (can.can("create") or (can.update_create and can.can("update")))
+
+
+def _on_the_way(write: Write, link: Link | None) -> Resource:
+    """What the hospital has after a patch that is not the last: only the status moved, so a plan made then still sends the rest."""
+    before = link.sent if link and link.sent is not None else write.resource
+    return {**before, "status": write.patch[0]["value"]}
 
 
 def _settled(judge: _Judge) -> _Judge:

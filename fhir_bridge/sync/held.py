@@ -52,7 +52,8 @@ def keep(tx: Transaction, job: Job, *, write: Write, entry: Entry, known: Mappin
     """
     gone = write.verb == "delete"
     verdict = _verdict(write, entry, known)
-    sent = write.resource if adopted is None or (verdict and verdict.whole) else adopted.sent
+    ours = write.ours or write.resource  # not what the hospital's small print made of it: the next plan compares with ours
+    sent = ours if adopted is None or (verdict and verdict.whole) else adopted.sent
     delivery = job.delivery
     row = links.Link(
         tenant=delivery.tenant,

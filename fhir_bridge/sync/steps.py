@@ -68,7 +68,7 @@ def _store(job: Job, step: Step, attempt: Attempt, result: Result, *, links: dic
         if result.word == "delivered" and last:
             settle(tx, job.bridge, lease=job.lease, delivery=job.delivery, end=last)
     for entry in result.entries:
-        links[entry.key] = held.link_of(entry, sent=writes[entry.key].resource)
+        links[entry.key] = held.link_of(entry, sent=writes[entry.key].ours or writes[entry.key].resource)
 
 
 def _not_there_yet(job: Job, step: Step, links: dict[str, Link]) -> Step | End:

@@ -199,6 +199,7 @@ def test_an_oracle_appointment_that_skips_a_status_is_patched_step_by_step() -> 
     patches = [write for step in planned.steps for write in step.writes]
     assert [write.patch[0]["value"] for write in patches] == ["checked-in", "fulfilled"]
     assert [write.read_first for write in patches] == [False, True]
+    assert [write.ours["status"] for write in patches] == ["checked-in", "fulfilled"]
     call = call_of(planned.steps[0], {})
     assert (call.method, call.path, call.headers["If-Match"]) == ("PATCH", "Appointment/A9", 'W/"1"')
 
