@@ -11,9 +11,10 @@ from typing import Any
 from fhir_bridge.mapping.codes import Candidates, CodeTable
 from fhir_bridge.mapping.converters import Coding, Concept, table_of
 from fhir_bridge.mapping.parse import Tables
-from fhir_bridge.mapping.parts import SOFT, Arr, Const, Each, Hole, Obj, OneWay, Part, Ref, Text
+from fhir_bridge.mapping.parts import SOFT, Const, Hole, OneWay, Part, Ref, Text
 from fhir_bridge.mapping.scope import absolute
 from fhir_bridge.mapping.source import Faults
+from fhir_bridge.mapping.structure import Arr, Each, Obj
 from fhir_bridge.mapping.template import Template, inner_holes
 
 TypeOf = Callable[[str], str | None]

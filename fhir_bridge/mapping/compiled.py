@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fhir_bridge.mapping.converters import ABSENT, Quantity, table_of
-from fhir_bridge.mapping.parts import Arr, Each, Hole, Obj, OneWay, Part, Ref, Text, escape
+from fhir_bridge.mapping.parts import Hole, OneWay, Part, Ref, Text, escape
 from fhir_bridge.mapping.scope import Loop, Path, Scope
+from fhir_bridge.mapping.structure import Arr, Each, Obj
 from fhir_bridge.mapping.template import Template, resource_id
 
 WriteAll = Callable[[dict[str, Any]], list[dict[str, Any]]]

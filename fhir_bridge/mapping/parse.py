@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 from fhir_bridge.mapping.codes import CodeTable, Unit
 from fhir_bridge.mapping.converters import PLAIN, WITH_TABLE, Converter, Quantity
-from fhir_bridge.mapping.parts import Arr, Const, Each, Hole, Obj, OneWay, Part, Ref, Text
+from fhir_bridge.mapping.parts import Const, Hole, OneWay, Part, Ref, Text
 from fhir_bridge.mapping.scope import Loop, Path
 from fhir_bridge.mapping.source import Faults, Located
+from fhir_bridge.mapping.structure import Arr, Each, Obj
 from fhir_bridge.mapping.template import Template, When, name_prefix
 
 WORDS = ("each", "table", "when", "identity", "resource", "to_fhir only")

@@ -15,10 +15,11 @@ from urllib.parse import unquote
 from fhir_bridge.mapping.codes import Candidates
 from fhir_bridge.mapping.compiled import WriteAll
 from fhir_bridge.mapping.converters import ABSENT
-from fhir_bridge.mapping.parts import Arr, Each, Hole, Obj, Part, Text
+from fhir_bridge.mapping.parts import Hole, Part, Text
 from fhir_bridge.mapping.read import BOOKKEEPING
 from fhir_bridge.mapping.record import order_of
 from fhir_bridge.mapping.scope import Loop, Path, Scope
+from fhir_bridge.mapping.structure import Arr, Each, Obj
 from fhir_bridge.mapping.template import Template
 
 Record = dict[str, Any]

@@ -8,8 +8,9 @@ from typing import Any
 
 from fhir_bridge.mapping.codes import CodeTable
 from fhir_bridge.mapping.converters import ABSENT
-from fhir_bridge.mapping.parts import Const, Each, Hole, Obj, Part, Text
+from fhir_bridge.mapping.parts import Const, Hole, Part, Text
 from fhir_bridge.mapping.scope import Loop, Path, Scope, absolute
+from fhir_bridge.mapping.structure import Each, Obj
 
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
