@@ -63,17 +63,17 @@ def accept(bridge: Bridge, *, client: Client, kind: str, document: Any, body_sha
     if key and (first := _first_answer(bridge, client, key, body_sha256)):
         return first
     arrival = _read(bridge.sites[client.tenant], kind, document)
-    fault_point("I2.accept")
+    fault_point("I2")
     key = key or arrival.natural_key
     try:
         with bridge.store.transaction() as tx:
             answer = _store(bridge, tx, client, arrival)
             _remember(tx, client, key=key, body_sha256=body_sha256, answer=answer)
             _audit(bridge, tx, client, arrival)
-            fault_point("I3.accept")
+            fault_point("I3")
     except inbox.KeyTaken:
         answer = _first_answer(bridge, client, key, body_sha256) or {}
-    fault_point("I4.accepted")
+    fault_point("I4")
     return answer
 
 

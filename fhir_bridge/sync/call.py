@@ -48,9 +48,9 @@ def begin(job: Job, step: Step, call: Call) -> Attempt | None:
 
 def make(job: Job, step: Step, attempt: Attempt, call: Call) -> Result:
     """Make the call and judge its answer; what was written is read back."""
-    fault_point("O4.call")
+    fault_point("O4")
     reply = job.hospital.client.send(call, request_id=attempt.request_id)
-    fault_point("O8.reply")
+    fault_point("O8")
     result = result_of(judge(step, reply, now=job.bridge.clock()), step)
     return Result(result.word, tuple(held.read_back(job, result.entries)), result.end, result.divide)
 

@@ -31,10 +31,10 @@ def work_once(bridge: Bridge, *, worker: str, hospital: str | None = None, stopp
     """Lease one lane and drain it; False when there was nothing to do. `worker` names this process in the attempts."""
     with bridge.store.transaction() as tx:
         lease = outbox.lease(tx, worker=worker, seconds=bridge.lease_seconds, hospital=hospital)
-        fault_point("O1.lease")
+        fault_point("O1")
     if lease is None:
         return False
-    fault_point("O2.leased")
+    fault_point("O2")
     try:
         drain(bridge, lease, stopping=stopping)
     except LeaseLost:

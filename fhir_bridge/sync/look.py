@@ -88,6 +88,7 @@ def _adopt(
             held.keep(tx, job, write=write, entry=entry, known=known, adopted=links.get(write.key, Link("")))
         detail = documents.dumps({"looked_for": len(findings), "found": len(adopted)})
         outbox.finish_attempt(tx, job.lease, attempt, "found" if adopted else "absent", detail)
+        outbox.settle(tx, job.lease, job.delivery, state="pending")
 
 
 def _looks(job: Job) -> int:

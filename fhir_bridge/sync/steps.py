@@ -37,7 +37,7 @@ def take_all(job: Job, planned: Plan, links: dict[str, Link]) -> End:
             return result.end
         elif not steps:
             return done
-        fault_point("O11.between")
+        fault_point("O11")
     with job.bridge.store.transaction() as tx:
         settle(tx, job.bridge, lease=job.lease, delivery=job.delivery, end=done)
     return done
@@ -50,10 +50,10 @@ def _take(job: Job, step: Step, links: dict[str, Link], *, last: Done | None) ->
     attempt = call.begin(job, step, request)
     if attempt is None:
         return Result(None, end=Overtaken())
-    fault_point("O3.begun")
+    fault_point("O3")
     result = call.make(job, step, attempt, request)
     _store(job, step, attempt, result, links=links, last=last)
-    fault_point("O10.stored")
+    fault_point("O10")
     return result
 
 
