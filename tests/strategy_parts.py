@@ -104,7 +104,7 @@ DOSE, RATE, VOLUME = quantities(DOSES), quantities(RATES), quantities({"mL": 10_
 REASON = st.sampled_from(words.REASONS)
 PATIENT = part(
     id=ids(),
-    hospital_numbers=maybe(rows("value", 3, system=st.sampled_from(SYSTEMS), value=texts(20))),
+    hospital_numbers=maybe(rows("system", 3, system=st.sampled_from(SYSTEMS), value=texts(20))),
     family_name=texts(),
     given_names=st.lists(texts(), min_size=1, max_size=3),
     birth_date=st.dates(date(1900, 1, 1), date(2019, 12, 1)).map(date.isoformat),

@@ -14,9 +14,9 @@ def identity(about: str) -> Text:
 
 
 class HospitalNumber(Record):
-    """A number that a hospital knows the patient by."""
+    """A number that a hospital knows the patient by; one for each system, so that a corrected number takes the place of the old one."""
 
-    key = ("system", "value")
+    key = ("system",)
     system = Text("Whose number it is: a URI such as urn:oid:2.999.1", pattern=r"[a-z][a-z0-9+.-]*:[^ ]+", required=True)
     value = Text("The number", longest=80, required=True)
 
