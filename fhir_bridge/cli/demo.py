@@ -74,13 +74,14 @@ def _sessions(cases: Path) -> Iterator[Path]:
 
 
 def _tell(service: Service, files: list[Path]) -> list[Story]:
-    last_posted: dict[str, Path] = {}
+    """One after the other: what a series shares (its patient, its plan) moves on with each session and is compared at its time."""
+    hospital = Client(service.hospital)
+    stories = []
     for file in files:
         posted = service.post("/api/v1/sessions", file.read_bytes(), key=f"demo/{file.parent.name}/{file.name}")
-        last_posted[posted["id"]] = file
-        say(f"posted {file.parent.name}/{file.name}")
-    hospital = Client(service.hospital)
-    return [_story(service, hospital, record_id, file) for record_id, file in last_posted.items()]
+        stories.append(_story(service, hospital, posted["id"], file))
+        say(f"{stories[-1].case}: {stories[-1].state}, {len(stories[-1].resources)} resources, {_verdict(stories[-1])}")
+    return stories
 
 
 def _story(service: Service, hospital: Client, record_id: str, file: Path) -> Story:
@@ -110,6 +111,10 @@ def _equal(file: Path, held: list[dict[str, Any]]) -> bool:
     return documents.canonical(convert.map_back(place.mapping, held).record) == documents.canonical(expected)
 
 
+def _verdict(story: Story) -> str:
+    return "came back equal" if story.equal else "came back DIFFERENT"
+
+
 def _print(stories: list[Story]) -> None:
     console = Console()
     for story in stories:
@@ -118,5 +123,5 @@ def _print(stories: list[Story]) -> None:
         for reference, version in story.resources:
             table.add_row(reference, version)
         console.print(table)
-        console.print("[green]came back equal[/]" if story.equal else "[red]came back DIFFERENT[/]", "\n")
+        console.print(f"[{'green' if story.equal else 'red'}]{_verdict(story)}[/]\n")
     console.print(f"{sum(story.equal for story in stories)} of {len(stories)} records carried to the hospital and back, equal.")
