@@ -1,6 +1,6 @@
 """Named points where a rehearsal may kill, stop, fail or delay the running process; in production they do nothing.
 
-Only the environment arms them, read once at import:
+Only the environment arms them, read at import (and by `arm`, in a rehearsal that forks its processes):
 `FHIR_BRIDGE_FAULT="name:action:hit"` acts at the hit-th passage (1 = the first) of the point `name`; the action is `kill`
 (SIGKILL), `stop` (SIGSTOP), `raise` (`Rehearsed`) or `delay=SECONDS`.
 `FHIR_BRIDGE_FAULT_LOG=path` appends the name of each point reached, once a process.
@@ -52,7 +52,16 @@ def _read(setting: str) -> tuple[str, str, int]:
     return name, action, int(hit)
 
 
-_log = os.environ.get("FHIR_BRIDGE_FAULT_LOG", "")
-_point, _action, _hit = _read(os.environ["FHIR_BRIDGE_FAULT"]) if os.environ.get("FHIR_BRIDGE_FAULT") else ("", "", 0)
-_armed = bool(_log or _point)
+def arm() -> None:
+    """Takes the environment at its word anew, with no passage counted yet. Raises `Refused`."""
+    global _armed, _log, _point, _action, _hit
+    _reached.clear()
+    _log = os.environ.get("FHIR_BRIDGE_FAULT_LOG", "")
+    setting = os.environ.get("FHIR_BRIDGE_FAULT", "")
+    _point, _action, _hit = _read(setting) if setting else ("", "", 0)
+    _armed = bool(_log or _point)
+
+
 _reached: Counter[str] = Counter()
+_armed, _log, _point, _action, _hit = False, "", "", "", 0
+arm()

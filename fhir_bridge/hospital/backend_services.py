@@ -17,6 +17,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey, import_key
 
 from fhir_bridge.errors import Fault, Refused
+from fhir_bridge.faults import fault_point
 from fhir_bridge.hospital.client import Client, Deadlines
 from fhir_bridge.hospital.exchange import Call, NoReply, Reply
 from fhir_bridge.hospital.sign_in import SignInFailed
@@ -88,6 +89,7 @@ class BackendServices:
             ("client_assertion", self._assertion(endpoint)),
         )
         reply = self._answer(endpoint, Call("POST", headers={"Accept": "application/json"}, form=form), "the token endpoint")
+        fault_point("O12")
         token, life = reply.body.get("access_token"), reply.body.get("expires_in", DEFAULT_LIFE)
         if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token.strip():
             raise SignInFailed("the token endpoint answered without an access token")

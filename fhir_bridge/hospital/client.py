@@ -18,6 +18,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionErr
 
 from fhir_bridge import documents
 from fhir_bridge.errors import Fault, Refused
+from fhir_bridge.faults import fault_point
 from fhir_bridge.hospital.exchange import FHIR_JSON, FORM, Call, NoReply, Reply
 from fhir_bridge.hospital.sign_in import Anonymous, SignIn, SignInFailed
 from fhir_bridge.hospital.watched import CountedBody, Cut, WatchedAdapter, deadline
@@ -127,6 +128,7 @@ class Client:
                     verify=self._verify,
                 )
                 with answer:
+                    fault_point("O7")
                     return self._read(answer, started, cut)
             except (requests.RequestException, HTTPError, OSError) as error:
                 return _no_reply(error, body, cut)

@@ -15,6 +15,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from fhir_bridge.faults import fault_point
+
 _now = local()
 
 
@@ -57,8 +59,12 @@ class CountedBody(io.BytesIO):
 
     def read(self, size: int | None = -1, /) -> bytes:
         """The next bytes, and from now on the body has started."""
+        if self.started and self.tell() < len(self.getbuffer()):
+            fault_point("O5")
         self.started = True
-        return super().read(size)
+        if not (piece := super().read(size)):
+            fault_point("O6")
+        return piece
 
 
 def _remember(connection: HTTPConnection) -> None:

@@ -9,6 +9,7 @@ from flask import Response, g, request
 from flask_smorest import Blueprint
 
 from fhir_bridge import documents
+from fhir_bridge.faults import fault_point
 from fhir_bridge.sync import accept, status
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.web import clinic_docs, intake, keys
@@ -48,6 +49,7 @@ def blueprint(bridge: Bridge) -> Blueprint:
 
 
 def _accept(bridge: Bridge, kind: str, *, location: str) -> Response:
+    fault_point("I1")
     document, body = intake.read_object(request)
     key = intake.idempotency_key(request)
     answer = accept.accept(bridge, client=g.client, kind=kind, document=document, body_sha256=sha256(body).hexdigest(), key=key)
