@@ -1,0 +1,207 @@
+"""The session itself, the series it belongs to, and appointments, written by hand."""
+
+from .names import COMPANION, EPISODE, HL7, OWN, PLANNED, SERIES_APPOINTMENT, SNOMED, STAY, SYSTEM, Names, Record, Resource, prefix, uid
+from .names import EXTENSION as EXT
+from .tables import APPOINTMENT_STATUS, CANCELLATION_REASONS, CARE_PLAN_STATUS, ENCOUNTER_CLASS, ENCOUNTER_STATUS, EPISODE_STATUS
+from .tables import PARTICIPATION_STATUS, PLANNED_STATUS, REASONS, STAY_STATUS
+from .write_treatment import period
+
+_FOLLOW_UP, _PLAN, _CORRECTION, _TOLD = prefix("follow-up"), prefix("care-plan"), prefix("correction"), prefix("instructions")
+
+
+def encounter(record: Record, names: Names) -> Resource:
+    made: Resource = {
+        "resourceType": "Encounter",
+        "id": names.encounter,
+        "extension": _extension(record),
+        "identifier": [{"system": f"{SYSTEM}/session", "value": names.session}],
+        "status": ENCOUNTER_STATUS[record["status"]],
+        "class": ENCOUNTER_CLASS[record["care_setting"]],
+        "type": [{"coding": [{"system": SNOMED, "code": "371883000", "display": "Outpatient procedure"}]}],
+        "serviceType": {"coding": [{"system": SNOMED, "code": "14152002", "display": "Intravenous infusion"}]},
+        "subject": {"reference": f"Patient/{names.patient}"},
+    }
+    if "series" in record:
+        made["episodeOfCare"] = [{"reference": f"EpisodeOfCare/{uid(EPISODE, record['series']['id'])}"}]
+        if "stay" in record["series"]:
+            made["partOf"] = {"reference": f"Encounter/{uid(STAY, record['series']['stay']['id'])}"}
+    if "referral" in record:
+        referral = {"system": f"{SYSTEM}/referral", "value": record["referral"]["id"]}
+        made["basedOn"] = [{"type": "ServiceRequest", "identifier": referral}]
+    if participant := _participant(record):
+        made["participant"] = participant
+    if "planned" in record:
+        made["appointment"] = [{"reference": f"Appointment/{uid(PLANNED, f'{names.session}/planned')}"}]
+    if "started_at" in record or "ended_at" in record:
+        made["period"] = period(record)
+    if names.indication:
+        made["diagnosis"] = [{"condition": {"reference": f"Condition/{names.indication}"}}]
+    return made
+
+
+def _extension(record: Record) -> list[Record]:
+    made: list[Record] = [
+        {"url": f"{EXT}/clinic-state", "valueCode": record["status"]},
+        {"url": f"{EXT}/record-version", "valuePositiveInt": record["version"]},
+        {"url": f"{EXT}/care-setting", "valueCode": record["care_setting"]},
+    ]
+    if "status_reason" in record:
+        made.append({"url": f"{EXT}/status-reason", "valueCodeableConcept": REASONS[record["status_reason"]]})
+    if "series" in record:
+        made.append({"url": f"{EXT}/series-day", "valuePositiveInt": record["series"]["day"]})
+        made.append({"url": f"{EXT}/series-days", "valuePositiveInt": record["series"]["days"]})
+    return made
+
+
+def _participant(record: Record) -> list[Record]:
+    made: list[Record] = []
+    if "companion" in record:
+        reference = {"reference": f"RelatedPerson/{uid(COMPANION, record['companion']['id'])}"}
+        made.append({"type": [{"coding": [{"system": f"{HL7}/v3-ParticipationType", "code": "PART"}]}], "individual": reference})
+    if "performer" in record:
+        performer = record["performer"]
+        individual = {"identifier": {"system": f"{SYSTEM}/practitioner", "value": performer["id"]}, "display": performer["name"]}
+        made.append({"type": [{"coding": [{"system": f"{HL7}/v3-ParticipationType", "code": "PPRF"}]}], "individual": individual})
+    return made
+
+
+def planned_appointment(record: Record, names: Names) -> Resource:
+    identity, display = f"{names.session}/planned", "Routine appointment - default if not valued"
+    return {
+        "resourceType": "Appointment",
+        "id": uid(PLANNED, identity),
+        "identifier": [{"system": f"{SYSTEM}/planned", "value": identity}],
+        "status": PLANNED_STATUS[record["status"]],
+        "appointmentType": {"coding": [{"system": f"{HL7}/v2-0276", "code": "ROUTINE", "display": display}]},
+        "start": record["planned"]["start"],
+        "end": record["planned"]["end"],
+        "participant": [{"actor": {"reference": f"Patient/{names.patient}"}, "status": "accepted"}],
+    }
+
+
+def follow_up(one: Record, patient: str) -> Resource:
+    display = "A follow up visit from a previous appointment"
+    made: Resource = {
+        "resourceType": "Appointment",
+        "id": uid(_FOLLOW_UP, one["id"]),
+        "identifier": [{"system": f"{SYSTEM}/appointment", "value": one["id"]}],
+        "status": APPOINTMENT_STATUS[one["status"]],
+        "appointmentType": {"coding": [{"system": f"{HL7}/v2-0276", "code": "FOLLOWUP", "display": display}]},
+        "participant": [{"actor": {"reference": f"Patient/{patient}"}, "status": PARTICIPATION_STATUS[one["status"]]}],
+    }
+    if "reason" in one:
+        made["cancelationReason"] = CANCELLATION_REASONS[one["reason"]]
+    if "start" in one:
+        made["start"] = one["start"]
+    if "end" in one:
+        made["end"] = one["end"]
+    if "minutes" in one:
+        made["minutesDuration"] = one["minutes"]
+    if "created" in one:
+        made["created"] = one["created"]
+    return made
+
+
+def series_appointment(day: Record, names: Names) -> Resource:
+    display = "Routine appointment - default if not valued"
+    return {
+        "resourceType": "Appointment",
+        "id": uid(SERIES_APPOINTMENT, day["appointment_id"]),
+        "extension": [{"url": f"{EXT}/series-day", "valueString": day["day"]}],
+        "identifier": [{"system": f"{SYSTEM}/series-appointment", "value": day["appointment_id"]}],
+        "status": APPOINTMENT_STATUS[day["status"]],
+        "appointmentType": {"coding": [{"system": f"{HL7}/v2-0276", "code": "ROUTINE", "display": display}]},
+        "serviceCategory": [
+            {"coding": [{"system": f"{OWN}/service-category", "code": "infusion-series"}], "text": "Infusion series"},
+        ],
+        "start": day["start"],
+        "end": day["end"],
+        "participant": [{"actor": {"reference": f"Patient/{names.patient}"}, "status": PARTICIPATION_STATUS[day["status"]]}],
+    }
+
+
+def episode(series: Record, names: Names) -> Resource:
+    made: Resource = {
+        "resourceType": "EpisodeOfCare",
+        "id": uid(EPISODE, series["id"]),
+        "identifier": [{"system": f"{SYSTEM}/series", "value": series["id"]}],
+        "status": EPISODE_STATUS[series["status"]],
+        "patient": {"reference": f"Patient/{names.patient}"},
+    }
+    if names.indication:
+        made["diagnosis"] = [{"condition": {"reference": f"Condition/{names.indication}"}}]
+    dates = {}
+    if "started_on" in series:
+        dates["start"] = series["started_on"]
+    if "ended_on" in series:
+        dates["end"] = series["ended_on"]
+    if dates:
+        made["period"] = dates
+    return made
+
+
+def care_plan(series: Record, names: Names) -> Resource:
+    made: Resource = {
+        "resourceType": "CarePlan",
+        "id": uid(_PLAN, series["id"]),
+        "identifier": [{"system": f"{SYSTEM}/series", "value": series["id"]}],
+        "status": CARE_PLAN_STATUS[series["status"]],
+        "intent": "plan",
+        "subject": {"reference": f"Patient/{names.patient}"},
+        "encounter": {"reference": f"Encounter/{names.encounter}"},
+    }
+    if "goal" in series:
+        made["description"] = series["goal"]
+    if names.indication:
+        made["addresses"] = [{"reference": f"Condition/{names.indication}"}]
+    if "plan" in series:
+        made["activity"] = [
+            {"id": day["day"], "reference": {"reference": f"Appointment/{uid(SERIES_APPOINTMENT, day['appointment_id'])}"}}
+            for day in series["plan"]
+        ]
+    return made
+
+
+def stay(series: Record, names: Names) -> Resource:
+    one, text = series["stay"], "Hospital stay for an infusion series"
+    return {
+        "resourceType": "Encounter",
+        "id": uid(STAY, one["id"]),
+        "identifier": [{"system": f"{SYSTEM}/stay", "value": one["id"]}],
+        "status": STAY_STATUS[series["status"]],
+        "class": {"system": f"{HL7}/v3-ActCode", "code": "IMP", "display": "inpatient encounter"},
+        "type": [{"coding": [{"system": f"{OWN}/encounter-type", "code": "infusion-stay"}], "text": text}],
+        "subject": {"reference": f"Patient/{names.patient}"},
+        "episodeOfCare": [{"reference": f"EpisodeOfCare/{uid(EPISODE, series['id'])}"}],
+        "period": period(one),
+    }
+
+
+def correction(one: Record, names: Names) -> Resource:
+    agent = {"identifier": {"system": f"{SYSTEM}/organization", "value": "clinic"}, "display": "Headache infusion clinic"}
+    return {
+        "resourceType": "Provenance",
+        "id": uid(_CORRECTION, f"{names.session}/{one['at']}"),
+        "target": [{"reference": f"Encounter/{names.encounter}"}],
+        "recorded": one["at"],
+        "reason": [{"text": one["reason"]}],
+        "activity": {"coding": [{"system": f"{HL7}/v3-DataOperation", "code": "UPDATE", "display": "revise"}]},
+        "agent": [{"who": agent}],
+    }
+
+
+def instructions(record: Record, names: Names) -> Resource:
+    identity = f"{names.session}/instructions"
+    made: Resource = {
+        "resourceType": "Communication",
+        "id": uid(_TOLD, identity),
+        "identifier": [{"system": f"{SYSTEM}/instructions", "value": identity}],
+        "status": "completed",
+        "category": [{"coding": [{"system": f"{HL7}/communication-category", "code": "instruction"}]}],
+        "subject": {"reference": f"Patient/{names.patient}"},
+        "encounter": {"reference": f"Encounter/{names.encounter}"},
+        "payload": [{"id": one["id"], "contentString": one["text"]} for one in record["instructions"]],
+    }
+    if "ended_at" in record:
+        made["sent"] = record["ended_at"]
+    return made

@@ -1,0 +1,54 @@
+"""Ratios that a busy machine cannot bend: both sides run in turn, many short rounds, and the median of the rounds' ratios counts."""
+
+import gc
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the bench. `ratio` is measured when called; `better` says on which side of `bar` it has to stay."""
+
+    name: str
+    bar: float
+    better: str  # lower | higher
+    ratio: Callable[[], float]
+
+    def holds(self, ratio: float) -> bool:
+        return ratio <= self.bar if self.better == "lower" else ratio >= self.bar
+
+
+def ratio(
+    ours: Callable[[], object], theirs: Callable[[], object], *, rounds: int = 61, seconds: float = 0.02, units: tuple[int, int] = (1, 1)
+) -> float:
+    """Time of `ours` over time of `theirs`, each for one unit of its work; the median over interleaved rounds of about `seconds` each."""
+    repeats = (_repeats(ours, seconds), _repeats(theirs, seconds))
+    found = []
+    for index in range(rounds):
+        if index % 2:  # who goes first changes: a machine that slows down or speeds up favours neither
+            other = _seconds(theirs, repeats[1])
+            own = _seconds(ours, repeats[0])
+        else:
+            own = _seconds(ours, repeats[0])
+            other = _seconds(theirs, repeats[1])
+        found.append((own / units[0]) / (other / units[1]))
+    return statistics.median(found)
+
+
+def _repeats(work: Callable[[], object], seconds: float) -> int:
+    work()  # what is made at first use is made here
+    return max(1, round(seconds / max(min(_seconds(work, 1) for _ in range(5)), 1e-6)))
+
+
+def _seconds(work: Callable[[], object], repeats: int) -> float:
+    gc.collect()
+    gc.disable()
+    try:
+        start = perf_counter()
+        for _ in range(repeats):
+            work()
+        return (perf_counter() - start) / repeats
+    finally:
+        gc.enable()
