@@ -6,6 +6,7 @@ from functools import cached_property
 from hashlib import sha1
 from typing import Any
 
+from fhir_bridge.errors import Fault
 from fhir_bridge.mapping.codes import CodeTable
 from fhir_bridge.mapping.converters import ABSENT
 from fhir_bridge.mapping.parts import Const, Hole, Part, Text
@@ -50,9 +51,18 @@ class Template:
         part = self.resource.parts.get("resourceType")
         return str(part.value) if isinstance(part, Const) else ""
 
-    def id(self, scope: Scope) -> str:
-        """The resource's identifier: a UUID (version 5) of the site, the template and what makes the resource the same one."""
-        return resource_id(self.prefix, self.identity.write(scope))
+    def id(self, scope: Scope) -> str | None:
+        """The resource's identifier: a UUID (version 5) of the site, the template and what makes the resource the same one.
+
+        None where the record does not say what makes it the same one.
+        """
+        identity = self.identity.write(scope)
+        return None if identity is ABSENT else resource_id(self.prefix, identity)
+
+    def unidentified(self, scope: Scope) -> list[Fault]:
+        """Every field that the identifier needs and the record does not say."""
+        missing = [hole for hole in inner_holes(self.identity) if not hole.there(scope)]
+        return [Fault(scope.where(hole.path), f"is missing, and identifies the {self.type} made of it") for hole in missing]
 
     def scopes(self, record: dict[str, Any], reference: Callable[[str, Scope], str | None]) -> Iterator[Scope]:
         """One for each resource that the record asks for."""

@@ -22,15 +22,21 @@ class Written:
 
 @dataclass(slots=True)
 class Writer:
-    """Writes one record with a set of templates."""
+    """Writes one record with a set of templates.
+
+    Without what identifies it, a resource cannot be made new: that is a fault, unless the record was read out of somebody
+    else's resources (`merging`): a stranger's resource changes, and gives birth to no others.
+    """
 
     templates: Mapping[str, Template]
     by_type: Mapping[str, list[Template]]
     faults: list[Fault] = field(default_factory=list)
+    merging: bool = False
 
     def write(self, record: dict[str, Any], onto: Iterable[Resource] = ()) -> Written:
         """Raises `Refused` with every field that cannot be written, by its path in the record."""
         old = self._old(onto)
+        self.merging = bool(old)
         resources = []
         for template in self.templates.values():
             for scope in template.scopes(record, self.reference):
@@ -45,7 +51,8 @@ class Writer:
     def reference(self, name: str, scope: Scope) -> str | None:
         """`Type/id` of the template's resource at this place of the record, if there is one."""
         template = self.templates[name]
-        return f"{template.type}/{template.id(scope)}" if template.when.holds(scope) else None
+        id = template.id(scope) if template.when.holds(scope) else None
+        return f"{template.type}/{id}" if id is not None else None
 
     def _old(self, onto: Iterable[Resource]) -> dict[tuple[Any, ...], tuple[Reading, Resource]]:
         found: dict[tuple[Any, ...], tuple[Reading, Resource]] = {}
@@ -59,7 +66,10 @@ class Writer:
         try:
             if old is not None:
                 return template.resource.write(scope, old)  # type: ignore[no-any-return]
-            return with_id(template.resource.write(scope), template.id(scope))
+            if (id := template.id(scope)) is None:
+                self.faults += () if self.merging else template.unidentified(scope)
+                return None
+            return with_id(template.resource.write(scope), id)
         except Refused as refused:
             self.faults += refused.faults
             return None
