@@ -60,8 +60,11 @@ class Records:
         return jsonschema.schema_of(self._kind(kind).schema, kind)
 
     def fields(self, kind: str) -> dict[str, Any]:
-        """The tree of field names of `kind`: objects as dicts, lists as one-element lists, values as the name of their type."""
-        return jsonschema.tree_of(self._kind(kind).schema)
+        """The tree of field names of `kind`: objects as dicts, lists as one-element lists, values as the name of their type.
+
+        With what is derived from a record before it is mapped (`derived_fields`), which the door refuses like any unknown field.
+        """
+        return jsonschema.tree_of(self._kind(kind).schema) | derived_fields(kind)
 
     def _kind(self, kind: str) -> Kind:
         if kind not in self.kinds:
@@ -72,6 +75,11 @@ class Records:
 OURS = Records()
 KINDS = tuple(OURS.kinds)
 load, kind_of, json_schema, fields = OURS.load, OURS.kind_of, OURS.json_schema, OURS.fields
+
+
+def derived_fields(kind: str) -> dict[str, Any]:
+    """What is added to a record of `kind` on its way to the mapping: a session's `summary` (see `clinic.summary.with_summary`)."""
+    return {"summary": {"text": "text", "pdf": "text", "created": "time"}} if kind == "session" else {}
 
 
 def _names(kind: Kind) -> set[str]:
