@@ -44,12 +44,26 @@ def batch(entries: Iterable[Entry]) -> dict[str, Any]:
     return _bundle("batch", entries)
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A resource where it stood: `place` is its path (`Bundle.entry[3].resource`; empty when it stood alone)."""
+
+    place: str
+    resource: dict[str, Any]
+    full_url: str | None = None
+
+
 def resources(document: object) -> list[dict[str, Any]]:
     """The resources of a resource, a Bundle of any type, or a list of them, in order; Bundles in Bundles are opened.
 
     Raises `Refused` when `document`, or a part of it, is none of these.
     """
-    return list(_resources(document, ""))
+    return [found.resource for found in placed(document)]
+
+
+def placed(document: object) -> list[Placed]:
+    """The same resources, each with the place where it stood and the fullUrl of its entry. Raises `Refused` as `resources` does."""
+    return list(_placed(document, ""))
 
 
 def entries(bundle: object) -> list[Answer]:
@@ -83,20 +97,20 @@ def _entry(entry: Entry) -> dict[str, Any]:
     return {name: value for name, value in parts.items() if value is not None}
 
 
-def _resources(document: object, at: str) -> Iterable[dict[str, Any]]:
+def _placed(document: object, at: str, full_url: str | None = None) -> Iterable[Placed]:
     if isinstance(document, list):
         for index, one in enumerate(document):
-            yield from _resources(one, f"{at}[{index}]")
+            yield from _placed(one, f"{at}[{index}]")
         return
     if not isinstance(document, dict) or not isinstance(document.get("resourceType"), str):
         raise Refused([Fault(at, "is no FHIR resource; send a resource, a Bundle, or a JSON list of them")])
     if document["resourceType"] != "Bundle":
-        yield document
+        yield Placed(at, document, full_url)
         return
     yield from _inside(document, at or "Bundle")
 
 
-def _inside(bundle: dict[str, Any], at: str) -> Iterable[dict[str, Any]]:
+def _inside(bundle: dict[str, Any], at: str) -> Iterable[Placed]:
     found = bundle.get("entry", [])
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise Refused([Fault(f"{at}.entry", "must be a list of objects")])
@@ -105,7 +119,7 @@ def _inside(bundle: dict[str, Any], at: str) -> Iterable[dict[str, Any]]:
             place = f"{at}.entry[{index}].resource"
             if isinstance(entry["resource"], list):
                 raise Refused([Fault(place, "must be one resource")])
-            yield from _resources(entry["resource"], place)
+            yield from _placed(entry["resource"], place, _text(entry, "fullUrl"))
 
 
 def _answer(entry: object) -> Answer:

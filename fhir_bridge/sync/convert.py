@@ -1,5 +1,6 @@
 """A clinic record as FHIR and back, with nothing stored and nothing sent: what the mapping alone says."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,6 +11,11 @@ from fhir_bridge.fhir import bundle, check
 from fhir_bridge.hospital.capabilities import Capabilities
 from fhir_bridge.hospital.plan import Plan, plan
 from fhir_bridge.mapping import Mapping, Written
+from fhir_bridge.mapping.read import Residue
+from fhir_bridge.sync import strangers
+
+#: what is said of a leaf that no template has a place for
+UNSPOKEN = "nothing speaks of it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +45,35 @@ def checked(written: Written) -> Written:
 
 
 def map_back(mapping: Mapping, document: Any) -> ReadBack:
-    """The clinic record in `document` (a resource, a Bundle or a list of them); raises `Refused` when it is no FHIR R4."""
-    read = mapping.from_fhir(bundle.resources(document))
+    """The clinic record in `document`: a resource, a Bundle or a list of them, from any sender.
+
+    What did not reach the record is told leaf by leaf. Raises `Refused` with every path and reason when nothing did.
+    """
+    found = strangers.ready(mapping, document)
+    kept = [one for one in found if one.refusal is None]
+    read = mapping.from_fhir([one.resource for one in kept])
+    refused = [one.refusal for one in found if one.refusal]
+    rest = [Fault(kept[one.document].path(one.path), one.reason) for one in _told(mapping, kept, read.residue)]
     if not read.record:
-        raise Refused([Fault("", "no template speaks of anything in this document; is it a resource of a kind we know?")])
-    return ReadBack(read.record, tuple(map(str, read.residue)), tuple(map(str, read.conflicts)))
+        nothing = Fault("", "no template speaks of anything in this document; is it a resource of a kind we know?")
+        raise Refused([*refused, *_shortened(rest)] or [nothing])
+    return ReadBack(read.record, tuple(map(str, [*refused, *rest])), tuple(map(str, read.conflicts)))
+
+
+def _told(mapping: Mapping, kept: list[strangers.Ready], residue: list[Residue]) -> Iterator[Residue]:
+    """The residue; for a resource that was not read, also what in it could not be: a date without a time is why it has no place."""
+    for one in residue:
+        if not kept[one.document].added(one.path):
+            yield one
+        if one.path == kept[one.document].resource["resourceType"]:
+            for _, _, reading in mapping.spoken([kept[one.document].resource]):
+                inside = reading.residue(kept[one.document].resource, one.document)
+                yield from (leaf for leaf in inside if leaf.reason != UNSPOKEN)
+
+
+def _shortened(faults: list[Fault]) -> list[Fault]:
+    """Reasons that say why; when there are none, the leaves that nothing speaks of."""
+    return [fault for fault in faults if fault.message != UNSPOKEN] or faults
 
 
 def _written(mapping: Mapping, document: Any, zone: ZoneInfo | None) -> Written:
