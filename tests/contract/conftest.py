@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from fhir_api import Api
 from remote import borrowed
 
 from fhir_bridge.sandbox import profile
@@ -44,3 +45,14 @@ def _sandbox() -> Iterator[str]:
 def _remote() -> Iterator[str]:
     with borrowed(REMOTE.rstrip("/"), run=str(uuid.uuid4())) as base_url:
         yield base_url
+
+
+@pytest.fixture
+def api(server: Server) -> Api:
+    return Api(server.base_url)
+
+
+@pytest.fixture
+def key() -> str:
+    """A business key nobody used before; also a good client id."""
+    return f"ia-{uuid.uuid4()}"
