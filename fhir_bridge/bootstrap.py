@@ -63,8 +63,7 @@ def site(given: Settings, name: str) -> Site:
     if (described := given.sites.get(name)) is None:
         raise Refused([Fault("site", f"no site {name!r} is set; known: {', '.join(given.sites)}")])
     folders = [_shipped_mappings(), *([described.mappings] if described.mappings else [])]
-    fields = {**records.fields("appointment"), **records.fields("session")}
-    mapping = TwoWayMapping.load(folders, site=described.values, fields=fields, type_of=elements.type_of)
+    mapping = TwoWayMapping.load(folders, site=described.values, fields=records.all_fields(), type_of=elements.type_of)
     return Site(name, zone=described.zone, mapping=mapping, hospitals=described.hospitals)
 
 

@@ -154,11 +154,14 @@ def _series(clock: Clock) -> Record:
     if clock.draw(BOOL):
         series["plan"] = [_planned_day(clock, day) for day in range(1, days + 1)]
     if clock.draw(BOOL):
-        series["stay"] = {"id": clock.draw(parts.ids()), "started_at": clock.at(-60)} | clock.perhaps("ended_at", clock.minutes + 60)
+        ended = {"ended_at": clock.at(clock.minutes + 60)} if series["status"] == "finished" or clock.draw(BOOL) else {}
+        series["stay"] = {"id": clock.draw(parts.ids()), "started_at": clock.at(-60)} | ended
     return series
 
 
 def _times(clock: Clock, status: str) -> Record:
+    if status == "not-started":
+        return {"ended_at": clock.at(clock.minutes)} | clock.perhaps("started_at", 0)
     if status in ("completed", "stopped"):
         return {"started_at": clock.at(0), "ended_at": clock.at(clock.minutes)}
     return {"started_at": clock.at(0)} if status in BEGUN else {}
@@ -222,7 +225,8 @@ def appointments(draw: Draw) -> Record:
     """A follow-up appointment on its own, in normal form."""
     follow_up = _follow_up(Clock(draw))
     session = {"session": {"id": draw(parts.ids())}} if draw(BOOL) else {}
-    return records.load("appointment", {"id": follow_up["id"], "patient": draw(parts.PATIENT), "follow_up": follow_up} | session)
+    version = {"version": draw(st.integers(2, 9))} if draw(BOOL) else {}
+    return records.load("appointment", {"patient": draw(parts.PATIENT), "follow_up": follow_up | version} | session)
 
 
 ORDERED_BY_SENDER = {"given_names", "lines"}

@@ -143,7 +143,7 @@ REACTION = part(
     reaction=st.sampled_from(REACTIONS),
     severity=maybe(st.sampled_from(words.SEVERITIES)),
     outcome=maybe(st.sampled_from(words.OUTCOMES)),
-    serious=maybe(st.booleans()),
+    seriousness=maybe(st.sampled_from(words.SERIOUSNESS)),
     action=maybe(st.sampled_from(words.ACTIONS)),
     note=maybe(texts()),
 )

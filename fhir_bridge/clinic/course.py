@@ -10,6 +10,7 @@ class FollowUp(Record):
     """The return visit."""
 
     id = identity("The clinic's number of the appointment")
+    version = Integer("1 when left out; a changed appointment has the same id and a higher version", 1, 100_000)
     status = Word("Where the appointment stands", words.APPOINTMENT_STATES, required=True)
     start = Time("Start; with end, needed by every status but proposed, cancelled and waitlisted")
     end = Time("End")

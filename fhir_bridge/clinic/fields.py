@@ -140,21 +140,6 @@ class Date(Leaf):
             raise ValidationError(str(error)) from None
 
 
-class Flag(Leaf):
-    """true or false."""
-
-    leaf = "boolean"
-
-    def shape(self) -> dict[str, Any]:
-        """A boolean."""
-        return {"type": "boolean"}
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
-        if not isinstance(value, bool):
-            raise ValidationError("must be true or false, without quotes")
-        return value
-
-
 class Integer(Leaf):
     """A whole number from `low` to `high`."""
 

@@ -22,17 +22,21 @@ from fhir_bridge.errors import Fault, Refused
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of record: its fields, and the rules that no single field can say."""
+    """A kind of record: its fields, the rules that no single field can say, and the field that holds its number and version."""
 
     schema: Record
     rules: Callable[[dict[str, Any]], Iterator[Fault]]
+    head: str = ""
 
 
 class Records:
     """The kinds of record this site's clinic sends: ours, and in readings the site's further `vitals`. Read-only, shared by threads."""
 
     def __init__(self, vitals: Iterable[Vital] = ()) -> None:
-        self.kinds = {"session": Kind(session_with(vitals)(), session_faults), "appointment": Kind(Appointment(), appointment_faults)}
+        self.kinds = {
+            "session": Kind(session_with(vitals)(), session_faults),
+            "appointment": Kind(Appointment(), appointment_faults, head="follow_up"),
+        }
 
     def load(self, kind: str, document: Any, *, zone: ZoneInfo | None = None) -> dict[str, Any]:
         """`document` in normal form; `zone` completes times without an offset. Raises `Refused` with every fault at once."""
@@ -66,6 +70,21 @@ class Records:
         """
         return jsonschema.tree_of(self._kind(kind).schema) | derived_fields(kind)
 
+    def all_fields(self) -> dict[str, Any]:
+        """What a mapping template may speak of: the field trees of all kinds laid over each other."""
+        tree: dict[str, Any] = {}
+        for kind in self.kinds:
+            tree = _laid_over(tree, self.fields(kind))
+        return tree
+
+    def identity(self, kind: str, record: dict[str, Any]) -> str:
+        """The number that all versions of `record` share: a session's `id`, an appointment's `follow_up.id`."""
+        return str(_head(self._kind(kind), record)["id"])
+
+    def version(self, kind: str, record: dict[str, Any]) -> int:
+        """Which version of the record this is; 1 where it does not say."""
+        return int(_head(self._kind(kind), record).get("version", 1))
+
     def _kind(self, kind: str) -> Kind:
         if kind not in self.kinds:
             raise Refused([Fault("", f"no such kind of record; write one of {', '.join(self.kinds)}")])
@@ -74,7 +93,20 @@ class Records:
 
 OURS = Records()
 KINDS = tuple(OURS.kinds)
-load, kind_of, json_schema, fields = OURS.load, OURS.kind_of, OURS.json_schema, OURS.fields
+load, kind_of, json_schema, fields, all_fields = OURS.load, OURS.kind_of, OURS.json_schema, OURS.fields, OURS.all_fields
+identity, version = OURS.identity, OURS.version
+
+
+def _head(kind: Kind, record: dict[str, Any]) -> dict[str, Any]:
+    return dict(record[kind.head]) if kind.head else record
+
+
+def _laid_over(tree: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Both trees as one; where both have an object, its fields are those of both."""
+    both = {
+        name: _laid_over(tree[name], found) for name, found in other.items() if isinstance(found, dict) and isinstance(tree.get(name), dict)
+    }
+    return tree | other | both
 
 
 def derived_fields(kind: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from fhir_bridge.errors import Fault
 Document = dict[str, Any]
 
 ENDED = ("completed", "stopped")
+NOT_STARTED = "not-started"  # the patient came and left again: the visit has an end, and may have a start
 RUNNING = ("in-progress", "paused")
 NEEDS_REASON = ("stopped", "not-started", "cancelled")
 MAY_LACK_TIMES = ("proposed", "cancelled", "waitlisted")  # FHIR R4 Appointment, invariant app-3
@@ -44,10 +45,7 @@ def session_faults(session: Document) -> Iterator[Fault]:
 
 def appointment_faults(appointment: Document) -> Iterator[Fault]:
     """Every rule of an appointment that `appointment` breaks."""
-    follow_up = appointment.get("follow_up", {})
-    if {"id"} <= appointment.keys() & follow_up.keys() and appointment["id"] != follow_up["id"]:
-        yield Fault("id", "must be the same as follow_up.id")
-    yield from _follow_up(follow_up, after=None)
+    yield from _follow_up(appointment.get("follow_up", {}), after=None)
 
 
 def structure_faults(schema: Record, data: Document, path: str = "") -> Iterator[Fault]:
@@ -91,11 +89,12 @@ def _status(session: Document) -> Iterator[Fault]:
 
 
 def _times_of(status: str, session: Document) -> Iterator[Fault]:
-    needed = {"started_at": status in ENDED + RUNNING, "ended_at": status in ENDED}
-    for name, need in needed.items():
-        if need and name not in session:
+    needed = {"started_at": (*ENDED, *RUNNING), "ended_at": (*ENDED, NOT_STARTED)}
+    allowed = {"started_at": (NOT_STARTED,), "ended_at": ()}
+    for name, states in needed.items():
+        if status in states and name not in session:
             yield Fault(name, f"is required when status is {status}; add it")
-        if not need and name in session:
+        if status not in (*states, *allowed[name]) and name in session:
             yield Fault(name, f"is not for a session that is {status}; leave it out or correct status")
 
 
@@ -234,6 +233,8 @@ def _series(session: Document) -> Iterator[Fault]:
         if int(planned.get("day", 1)) > days:
             yield Fault(f"series.plan[{index}].day", "is more than series.days; correct one of them")
     stay = series.get("stay", {})
+    if stay and series.get("status") == "finished" and "ended_at" not in stay:
+        yield Fault("series.stay.ended_at", "is required when series.status is finished; add it")
     yield from _order(stay, "started_at", "ended_at", at="series.stay.")
     yield from _within_stay(session, stay)
 

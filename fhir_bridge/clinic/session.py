@@ -91,9 +91,8 @@ def session_with(vitals: Iterable[Vital]) -> type[Session]:
 
 
 class Appointment(Record):
-    """A follow-up appointment on its own; its id is the follow-up's."""
+    """A follow-up appointment on its own; its number is follow_up.id."""
 
-    id = identity("The clinic's number of the appointment, the same as follow_up.id")
     patient = Part(Patient, "The patient", required=True)
     follow_up = Part(FollowUp, "The appointment", required=True)
     session = Part(Pointer, "The session it follows")

@@ -1,7 +1,7 @@
 """What is given and what comes of it: drugs in steps, fluids, reactions, allergies."""
 
 from fhir_bridge.clinic import words
-from fhir_bridge.clinic.fields import Flag, Integer, Text, Time, Word
+from fhir_bridge.clinic.fields import Integer, Text, Time, Word
 from fhir_bridge.clinic.patient import ID, identity
 from fhir_bridge.clinic.quantities import Quantity
 from fhir_bridge.clinic.structure import Record, Rows
@@ -77,7 +77,7 @@ class Reaction(Record):
     ended_at = Time("When it was over")
     severity = Word("How bad it was", words.SEVERITIES)
     outcome = Word("How it ended", words.OUTCOMES)
-    serious = Flag("Serious in the regulatory sense (hospital, lasting harm, danger to life)?")
+    seriousness = Word("How serious in the regulatory sense, which a mild reaction may be and a severe one need not", words.SERIOUSNESS)
     suspected_drug = Text("The drug or fluid suspected: the id of one in this session", longest=40, pattern=ID)
     action = Word("What was done about the infusion", words.ACTIONS)
     reported_at = Time("When the patient or nurse reported it")

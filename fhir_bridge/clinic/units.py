@@ -1,5 +1,8 @@
 """Units as people write them become UCUM; pounds, inches and degrees Fahrenheit become the clinic's units, in exact decimals.
 
+One rule for every conversion, the same as for values that a hospital sends: exact where six decimal places are enough, else
+rounded half to even at the places of the unit (`_PLACES`, as `places` in `mappings/codes/units.yaml`).
+
 Spellings are told apart by the field they stand in: `F` is degrees Fahrenheit for a temperature (in UCUM alone it is a farad).
 A spelling that can mean two things (`gr` is grain or gram, `gtt` depends on the drip set, `units` on the drug) is refused.
 UCUM: https://ucum.org/ucum
@@ -30,13 +33,17 @@ _AMBIGUOUS = {
     "gtt/min": "depends on the drip set: write mL/h", "drops/min": "depends on the drip set: write mL/h",
 }  # fmt: skip
 _EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
-_FACTORS = {
-    ("[lb_av]", "kg"): Decimal("0.45359237"),
-    ("g", "kg"): Decimal("0.001"),
-    ("[in_i]", "cm"): Decimal("2.54"),
-    ("m", "cm"): Decimal(100),
-    ("L", "mL"): Decimal(1000),
+#: (value - minus) * times / over
+_CONVERSIONS = {
+    ("[degF]", "Cel"): (32, Decimal(5), 9),
+    ("[lb_av]", "kg"): (0, Decimal("0.45359237"), 1),
+    ("g", "kg"): (0, Decimal(1), 1000),
+    ("[in_i]", "cm"): (0, Decimal("2.54"), 1),
+    ("m", "cm"): (0, Decimal(100), 1),
+    ("L", "mL"): (0, Decimal(1000), 1),
 }
+_PLACES = {"Cel": 2, "kg": 3, "cm": 2, "mL": 3}
+_FINEST = Decimal("0.000001")
 
 Number = int | Decimal
 
@@ -55,26 +62,15 @@ def ucum(spelling: str, allowed: Collection[str]) -> str:
 
 def sources(unit: str) -> list[str]:
     """The units that can be turned into `unit`, itself first."""
-    return [unit, *(["[degF]"] if unit == "Cel" else []), *(source for source, target in _FACTORS if target == unit)]
+    return [unit, *(source for source, target in _CONVERSIONS if target == unit)]
 
 
 def convert(value: Number, source: str, target: str) -> Number:
-    """`value` in `target` units. Exact; only °F to °C, which may never end in decimals, is rounded, to one place more than was sent."""
+    """`value` in `target` units, without zeros behind the last decimal; a value already in them keeps its digits."""
     if source == target:
         return value
-    if (source, target) == ("[degF]", "Cel"):
-        return _celsius(Decimal(value))
-    return _whole_if_whole(_EXACT.multiply(Decimal(value), _FACTORS[source, target]), value)
-
-
-def _celsius(value: Decimal) -> Number:
-    places = -min(int(value.as_tuple().exponent), 0)
-    ninths = _EXACT.multiply(value - 32, Decimal(5))
-    exact = _EXACT.divide(ninths, Decimal(9)).quantize(Decimal(1).scaleb(-places))
-    if exact * 9 == ninths:  # 98.6 °F is 37.0 °C
-        return exact if places else int(exact)
-    return _EXACT.divide(ninths, Decimal(9)).quantize(Decimal(1).scaleb(-places - 1))
-
-
-def _whole_if_whole(product: Decimal, sent: Number) -> Number:
-    return int(product) if isinstance(sent, int) and product == product.to_integral_value() else product
+    minus, times, over = _CONVERSIONS[source, target]
+    product = _EXACT.divide(_EXACT.multiply(Decimal(value) - minus, times), Decimal(over))
+    if product != product.quantize(_FINEST, context=_EXACT):
+        product = product.quantize(Decimal(1).scaleb(-_PLACES[target]), context=_EXACT)
+    return int(product) if product == product.to_integral_value() else product.normalize(_EXACT)

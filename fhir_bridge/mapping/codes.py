@@ -7,9 +7,12 @@ that is meant when nothing else does.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from fhir_bridge.mapping.source import Faults, Located
+
+_EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
+_FINEST = Decimal("0.000001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +72,13 @@ class Conversion:
     places: int | None = None
 
     def apply(self, value: Decimal | int) -> Decimal | int:
-        """Exact in decimal where it can be, else rounded half to even at `places`."""
+        """Exact where six decimal places are enough, else rounded half to even at `places`."""
         if self.places is None:
             return value
-        exact = (Decimal(value) - self.minus) * self.times / self.over
-        rounded = exact.quantize(Decimal(1).scaleb(-self.places), rounding=ROUND_HALF_EVEN)
-        return rounded.normalize() + 0 if rounded == rounded.to_integral() else rounded.normalize()
+        exact = _EXACT.divide(_EXACT.multiply(Decimal(value) - self.minus, self.times), self.over)
+        if exact != exact.quantize(_FINEST, context=_EXACT):
+            exact = exact.quantize(Decimal(1).scaleb(-self.places), context=_EXACT)
+        return int(exact) if exact == exact.to_integral_value() else exact.normalize(_EXACT)
 
 
 _HEADER = {"codes", "default", "also read", "system", "local", "source", "verified", "rows", "one way"}

@@ -37,11 +37,11 @@ class _Arrival:
 
     @property
     def id(self) -> str:
-        return str(self.record["id"])
+        return clinic.identity(self.kind, self.record)
 
     @property
     def version(self) -> int:
-        return int(self.record.get("version", 1))
+        return clinic.version(self.kind, self.record)
 
     @property
     def natural_key(self) -> str:

@@ -202,7 +202,9 @@ def test_a_session_not_started_may_have_readings_and_a_drug_not_given() -> None:
     record = session()
     drug = record["drugs"][2] | {"state": "not-given", "reason": "vitals-out-of-range"}
     kept = {name: record[name] for name in ("id", "patient", "planned", "readings")}
-    assert records.load("session", kept | {"status": "not-started", "status_reason": "vitals-out-of-range", "drugs": [drug]})
+    assert records.load(
+        "session", kept | {"status": "not-started", "status_reason": "vitals-out-of-range", "ended_at": record["ended_at"], "drugs": [drug]}
+    )
 
 
 def test_in_a_session_entered_in_error_everything_is() -> None:
@@ -215,17 +217,19 @@ def test_in_a_session_entered_in_error_everything_is() -> None:
     assert {row["state"] for name in ("readings", "symptoms", "drugs", "fluids") for row in loaded[name]} == {"entered-in-error"}
 
 
-def test_an_appointment_has_the_id_of_its_follow_up() -> None:
+def test_an_appointment_is_known_by_its_follow_up() -> None:
     appointment = documents.loads((CASES / "monitored-clinic-visit" / "appointment-1.json").read_bytes())
     assert records.load("appointment", appointment) == appointment
-    assert "follow_up.id" in refusal(appointment | {"id": "A-2"}, kind="appointment")["id"]
+    assert (records.identity("appointment", appointment), records.version("appointment", appointment)) == ("A-MCV-1", 1)
+    assert "not a field known here" in refusal(appointment | {"id": "A-MCV-1"}, kind="appointment")["id"]
 
 
 SERIES = {
     "series.day": {"day": 5},
     "series.ended_on": {"ended_on": "2026-04-01"},
     "series.plan[0].day": {"plan": [{"day": "9", "appointment_id": "A-9", "status": "booked", "start": "2026-04-13T09:00:00Z", "end": "2026-04-13T10:00:00Z"}]},  # noqa: E501
-    "started_at": {"stay": {"id": "H-1", "started_at": "2026-04-16T09:30:00-04:00"}},
+    "started_at": {"stay": {"id": "H-1", "started_at": "2026-04-16T09:30:00-04:00", "ended_at": "2026-04-17T09:00:00-04:00"}},
+    "series.stay.ended_at": {"status": "finished", "stay": {"id": "H-1", "started_at": "2026-04-13T07:00:00-04:00"}},
 }  # fmt: skip
 
 

@@ -1,11 +1,16 @@
 """Units as people write them become UCUM, and other units become the clinic's, exactly."""
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given
+from strategy_parts import decimals
 
 from fhir_bridge.clinic import records, units
+from fhir_bridge.mapping.codes import Conversion
 
 REST = {
     "id": "S-1",
@@ -22,12 +27,15 @@ def read(name: str, value: Any) -> Any:
 @pytest.mark.parametrize(
     ("name", "value", "unit", "expected"),
     [
-        ("temperature", "98.6", "[degF]", "37.0"),
-        ("temperature", "98.60", "degF", "37.00"),
+        ("temperature", "98.6", "[degF]", "37"),
+        ("temperature", "98.60", "degF", "37"),
+        ("temperature", "99.5", "degF", "37.5"),
         ("temperature", "98.7", "F", "37.06"),
         ("temperature", "36.80", "C", "36.80"),
-        ("weight", "154", "lbs", "69.85322498"),
-        ("weight", "64200", "g", "64.200"),
+        ("weight", "154", "lbs", "69.853"),
+        ("weight", "64200", "g", "64.2"),
+        ("weight", "142.5", "lb", "64.637"),
+        ("weight", "100", "lb", "45.359237"),
         ("height", "66", "in", "167.64"),
         ("height", "1.68", "m", "168"),
         ("heart_rate", "72", "bpm", "72"),
@@ -36,8 +44,21 @@ def read(name: str, value: Any) -> Any:
         ("oxygen_saturation", "98", "%", "98"),
     ],
 )
-def test_a_measured_value_becomes_the_clinics_unit_exactly(name: str, value: str, unit: str, expected: str) -> None:
-    assert str(read(name, {"value": Decimal(value), "unit": unit})) in (expected, f"{expected}.00")
+def test_a_measured_value_becomes_the_clinics_unit(name: str, value: str, unit: str, expected: str) -> None:
+    assert str(read(name, {"value": Decimal(value), "unit": unit})) == expected
+
+
+TABLE = yaml.safe_load((Path(__file__).parents[2] / "mappings" / "codes" / "units.yaml").read_text())
+READ = [(source, target) for target, row in TABLE.items() for source, how in row.get("reads", {}).items() if how]
+
+
+@pytest.mark.parametrize(("source", "target"), READ, ids=lambda unit: unit)
+@given(value=decimals(0, 500, places=4))
+def test_a_value_means_the_same_whether_the_clinic_or_the_hospital_sends_it(source: str, target: str, value: units.Number) -> None:
+    how = {name: Decimal(str(number)) for name, number in TABLE[target]["reads"][source].items() if name != "places"}
+    conversion = Conversion(**how, places=TABLE[target]["reads"][source]["places"])
+    clinic, hospital = units.convert(value, source, target), conversion.apply(value)
+    assert (str(clinic), type(clinic)) == (str(hospital), type(hospital))
 
 
 def test_digits_stay_and_whole_numbers_stay_whole() -> None:
