@@ -75,7 +75,7 @@ def reactions(record: Record, clock: Clock, names: Names) -> Iterator[str]:
         rescue = [drugs[drug["id"]] for drug in record.get("drugs", ()) if drug.get("for_reaction") == one["id"]]
         parts = (
             sentence(words(one["reaction"])),
-            "SERIOUS" if one.get("serious") else "",
+            "SERIOUS" if one.get("seriousness", "non-serious") != "non-serious" else "",
             one.get("severity", ""),
             f"outcome {one['outcome']}" if one.get("outcome") == "unknown" else one.get("outcome", ""),
             f"suspected: {drugs.get(one['suspected_drug'], one['suspected_drug'])}" if "suspected_drug" in one else "",
