@@ -57,7 +57,7 @@ def map_back(mapping: Mapping, document: Any) -> ReadBack:
     if not read.record:
         nothing = Fault("", "no template speaks of anything in this document; is it a resource of a kind we know?")
         raise Refused([*refused, *_shortened(rest)] or [nothing])
-    return ReadBack(read.record, tuple(map(str, [*refused, *rest])), tuple(map(str, read.conflicts)))
+    return ReadBack(_in_order(read.record), tuple(map(str, [*refused, *rest])), tuple(map(str, read.conflicts)))
 
 
 def _told(mapping: Mapping, kept: list[strangers.Ready], residue: list[Residue]) -> Iterator[Residue]:
@@ -74,6 +74,25 @@ def _told(mapping: Mapping, kept: list[strangers.Ready], residue: list[Residue])
 def _shortened(faults: list[Fault]) -> list[Fault]:
     """Reasons that say why; when there are none, the leaves that nothing speaks of."""
     return [fault for fault in faults if fault.message != UNSPOKEN] or faults
+
+
+def _in_order(record: dict[str, Any]) -> dict[str, Any]:
+    """The fields in the order in which the clinic's door writes them; a record of a part of a session is no less readable."""
+    try:
+        kind = records.kind_of(record)
+    except Refused:
+        kind = records.KINDS[0]
+    ordered: dict[str, Any] = _ordered(record, records.fields(kind))
+    return ordered
+
+
+def _ordered(value: Any, tree: Any) -> Any:
+    if isinstance(value, list):
+        return [_ordered(item, tree[0] if isinstance(tree, list) else None) for item in value]
+    if not isinstance(value, dict):
+        return value
+    known = tree if isinstance(tree, dict) else {}
+    return {name: _ordered(value[name], known.get(name)) for name in sorted(value, key=[*known, *value].index)}
 
 
 def _written(mapping: Mapping, document: Any, zone: ZoneInfo | None) -> Written:
