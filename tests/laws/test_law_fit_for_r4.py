@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import hypothesis
-from law_cases import APPOINTMENTS, EXAMPLES, SESSIONS, SHIPPED, Record, every_story, law, story
+from law_cases import APPOINTMENTS, EXAMPLES, LOOK, SESSIONS, SHIPPED, Record, every_story, law, story
 
 from fhir_bridge.fhir import check, models
 
@@ -32,7 +32,7 @@ def test_every_resource_of_a_story_passes_without_exception(case: Path):
     assert [str(fault) for one in SHIPPED.to_fhir(story(case)).resources for fault in check.faults(one, sending=True)] == []
 
 
-@hypothesis.settings(max_examples=max(5, EXAMPLES // 3), deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
+@hypothesis.settings(LOOK, max_examples=max(5, EXAMPLES // 3))
 @hypothesis.given(record=SESSIONS)
 def test_the_models_agree(record: Record):
     assert [str(fault) for one in SHIPPED.to_fhir(record).resources for fault in models.second_opinion(one)] == []

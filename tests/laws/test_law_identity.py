@@ -5,7 +5,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from law_cases import CASES, SESSIONS, SHIPPED, Record, Resource, every_story, law, leaves, resources, story
+from law_cases import CASES, SESSIONS, Record, Resource, every_story, law, leaves, resources, story
 
 UUID5 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 OURS = "https://clinic.example/id/"
