@@ -6,19 +6,20 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import make_url
 
 import fhir_bridge
 from fhir_bridge import clock, settings
-from fhir_bridge.clinic import records
+from fhir_bridge.clinic.records import Records
+from fhir_bridge.clinic.vitals import Vital
 from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.fhir import elements
-from fhir_bridge.hospital.capabilities import SiteFile
+from fhir_bridge.hospital.capabilities import site_file
 from fhir_bridge.hospital.client import Client, Deadlines
 from fhir_bridge.hospital.sign_in import Anonymous, Basic, Bearer, SignIn
 from fhir_bridge.mapping import Mapping as TwoWayMapping
+from fhir_bridge.mapping import fields
 from fhir_bridge.settings import Settings
 from fhir_bridge.store.database import Store
 from fhir_bridge.sync.bridge import Bridge, Hospital, Site
@@ -62,9 +63,18 @@ def site(given: Settings, name: str) -> Site:
     """One site with its mapping, loaded and checked; raises `Refused` with every fault of a template or table."""
     if (described := given.sites.get(name)) is None:
         raise Refused([Fault("site", f"no site {name!r} is set; known: {', '.join(given.sites)}")])
-    folders = [_shipped_mappings(), *([described.mappings] if described.mappings else [])]
-    mapping = TwoWayMapping.load(folders, site=described.values, fields=records.all_fields(), type_of=elements.type_of)
-    return Site(name, zone=described.zone, mapping=mapping, hospitals=described.hospitals)
+    kinds, mapping = loaded(described.mappings, described.values)
+    return Site(name, zone=described.zone, mapping=mapping, hospitals=described.hospitals, records=kinds)
+
+
+def loaded(folder: Path | None, values: Mapping[str, str]) -> tuple[Records, TwoWayMapping]:
+    """The records a site may send, and their mapping: the shipped templates and tables, with those of `folder` over them.
+
+    Raises `Refused` with every fault of a template or table, by file and line.
+    """
+    folders = [_shipped_mappings(), *([folder] if folder else [])]
+    kinds = Records(Vital(one.field, one.ucum, one.low, one.high, one.about) for one in fields.declared(folders))
+    return kinds, TwoWayMapping.load(folders, site=values, fields=kinds.all_fields(), type_of=elements.type_of)
 
 
 def _shipped_mappings() -> Path:
@@ -78,7 +88,7 @@ def _hospital(described: settings.Hospital, given: Settings) -> Hospital:
     total = given.deadline_seconds
     deadlines = Deadlines(connect=min(5.0, total), read=min(30.0, total), total=total)
     client = Client(described.base_url, sign_in=_sign_in(described), deadlines=deadlines)
-    return Hospital(described.name, client, site_file=_site_file(described.rules))
+    return Hospital(described.name, client, site_file=site_file(described.rules))
 
 
 def _sign_in(described: settings.Hospital) -> SignIn:
@@ -90,11 +100,6 @@ def _sign_in(described: settings.Hospital) -> SignIn:
             return Basic(secret["username"], secret["password"])
         case _:
             return Anonymous()
-
-
-def _site_file(rules: Mapping[str, Any]) -> SiteFile:
-    sets = {name: frozenset(rules[name]) for name in ("deny", "known_good") if name in rules}
-    return SiteFile(**{**rules, **sets})
 
 
 def _audit_key(given: Settings) -> bytes:

@@ -22,7 +22,7 @@ DEFAULT_SITE = "default"
 # The `$names` of the shipped templates: the base of our identifier systems, and of our extensions' addresses.
 DEFAULT_VALUES = MappingProxyType({"system": "https://clinic.example/id", "extension": "https://clinic.example/extension"})
 MIN_KEY_LENGTH = 32
-RULES = {"vendor", "deny", "known_good", "references", "entries_per_call", "bytes_per_call"}
+RULES = {"vendor", "deny", "known_good", "references", "patient_system", "observation_codes", "entries_per_call", "bytes_per_call"}
 SIGN_INS = {"none": (), "bearer": ("token",), "basic": ("username", "password")}
 
 

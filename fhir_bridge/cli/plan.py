@@ -1,16 +1,16 @@
 """`fhir-bridge plan`: what a hospital would be sent, in words, before anything is sent."""
 
-from importlib import resources
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import click
 
-from fhir_bridge import bootstrap, documents
+from fhir_bridge import bootstrap
 from fhir_bridge.cli.output import emit, file_argument, json_option, read, site_option
 from fhir_bridge.cli.sandbox import LIKE
 from fhir_bridge.errors import BridgeError, Fault, Refused
 from fhir_bridge.hospital import capabilities
 from fhir_bridge.hospital.capabilities import Capabilities
+from fhir_bridge.sandbox import profile
 from fhir_bridge.settings import Settings
 from fhir_bridge.sync import convert
 from fhir_bridge.sync.job import Outage
@@ -30,13 +30,13 @@ def command(file: BinaryIO, like: str | None, hospital: str | None, site: str, a
     settings = Settings.from_environ()
     place = bootstrap.site(settings, site)
     able = _like(like) if like else _of(settings, hospital or "", site)
-    planned = convert.plan_of(place.mapping, read(file), zone=place.zone, able=able)
+    planned = convert.plan_of(place.mapping, read(file), zone=place.zone, able=able, kinds=place.records)
     emit(planned.data(), as_json=as_json, text=lambda: "\n".join(planned.words()))
 
 
 def _like(name: str) -> Capabilities:
-    statement: Any = documents.loads((resources.files("fhir_bridge.sandbox") / "statements" / f"{name}.json").read_bytes())
-    return capabilities.read(statement)
+    """What the built-in hospital of that name says it can do, and what would be agreed with it."""
+    return capabilities.read(profile.load(name).statement, site=capabilities.site_file(profile.agreed(name).rules))
 
 
 def _of(settings: Settings, name: str, site: str) -> Capabilities:

@@ -7,7 +7,7 @@ import click
 
 from fhir_bridge.cli.output import say
 from fhir_bridge.cli.worker import run_until_stopped
-from fhir_bridge.sandbox.profile import load
+from fhir_bridge.sandbox.profile import agreed, load
 from fhir_bridge.sandbox.running import running
 from fhir_bridge.sandbox.server import create_app
 from fhir_bridge.sandbox.store import Store
@@ -28,6 +28,8 @@ def serve(like: str, port: int, file: Path | None) -> None:
     """Serve FHIR R4 on loopback until stopped; prints its base address."""
     stop = threading.Event()
     store = Store(file)
+    if not store.log:
+        store.hold(agreed(like).holds)
     with running(create_app(load(like), store=store), port=port) as server:
         click.echo(server.base_url)
         say(f"A hospital like {like} answers there; Ctrl-C ends it")

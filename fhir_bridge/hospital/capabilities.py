@@ -20,6 +20,7 @@ class SiteFile:
     `system.transaction` (a `*` for the type means every type listed). `references` are the hospital's fixed resources by role
     (`location`, `performer`, `organization`, `slot`) or by our own `Type/id`. `vendor` is `hapi|epic|oracle|athena`, empty = guess.
     `patient_system` is the system of the hospital's own patient numbers: a patient who has one is matched, never made a second time.
+    `observation_codes` are the Observation codes the hospital has a place for (Epic: flowsheet rows); empty = not known.
     """
 
     vendor: str = ""
@@ -27,6 +28,7 @@ class SiteFile:
     known_good: frozenset[str] = frozenset()
     references: Mapping[str, str] = field(default_factory=dict)
     patient_system: str = ""
+    observation_codes: frozenset[str] = frozenset()
     entries_per_call: int = 100
     bytes_per_call: int = 1_000_000
 
@@ -94,6 +96,12 @@ def read(statement: dict[str, Any], *, site: SiteFile = SiteFile()) -> Capabilit
         security=frozenset(_security(rest)),
         site=site,
     )
+
+
+def site_file(rules: Mapping[str, Any]) -> SiteFile:
+    """`rules` as settings and files write them (lists for sets) as a `SiteFile`."""
+    sets = {name: frozenset(rules[name]) for name in ("deny", "known_good", "observation_codes") if name in rules}
+    return SiteFile(**{**rules, **sets})
 
 
 def difference(old: Capabilities, new: Capabilities) -> list[str]:

@@ -139,6 +139,10 @@ def _oracle_encounter_shape(resource: Resource, link: Link | None, site: SiteFil
     return Send(sent, ("class is inferred by the server and left out; the hospital's own place is named",))
 
 
+def _oracle_encounter_identifier(resource: Resource, link: Link | None, site: SiteFile) -> Ruling:
+    return Send(_cut(resource, "identifier"), ("an identifier of ours may not be kept: found again by patient and time",))
+
+
 def _oracle_observation_value(resource: Resource, link: Link | None, site: SiteFile) -> Ruling:
     if resource.get("status") not in ("final", "amended", "corrected", "entered-in-error"):
         return Wait("an Observation must be final there")
@@ -206,6 +210,9 @@ def _is_patient(participant: Resource) -> bool:
 def _epic_flowsheet(resource: Resource, link: Link | None, site: SiteFile) -> Ruling:
     found = codes(resource)
     code = found[0] if found else "a code"
+    if site.observation_codes:
+        named = site.observation_codes.intersection(found)
+        return Send(resource) if named else Fold(f"the hospital has no flowsheet row for {code}; it would refuse every such write (59188)")
     return Send(resource, setup=(f"Epic: one flowsheet row for the Observation code {code}; without it every such write fails (59188)",))
 
 
@@ -217,6 +224,7 @@ SMALL_PRINT: dict[tuple[str, str], tuple[Rule, ...]] = {
     ("oracle", "Encounter"): (
         Rule("an Encounter is sent once, when final", _ORACLE, _oracle_encounter_once),
         Rule("type, and serviceProvider or one location; class is not writable", _ORACLE, _oracle_encounter_shape),
+        Rule("no identifier of the client to be found by", _ORACLE, _oracle_encounter_identifier),
     ),
     ("oracle", "Observation"): (
         Rule("final, one category, one time, a quantity", _ORACLE, _oracle_observation_value),

@@ -1,7 +1,8 @@
 """One hospital: what its CapabilityStatement says, and the small print no statement says, both as data.
 
 `statements/NAME.json` is served as `/metadata` and obeyed: what it does not advertise is answered 405. `behaviours/NAME.json`
-holds the rest, each entry with its source. So HAPI, Epic, Oracle Health and athenahealth are one server with four sets of data.
+holds the rest, each entry with its source. `sites/NAME.json` is what an interface engineer agrees with such a hospital: the site
+file's `rules`, and what the hospital `holds` before we come, which they refer to. So HAPI, Epic, Oracle Health and athenahealth are one server with four sets of data.
 """
 
 from collections.abc import Mapping, Sequence
@@ -143,3 +144,17 @@ def load(name: str) -> Hospital:
     behaviour = documents.loads((folder / "behaviours" / f"{name}.json").read_bytes())
     rules = tuple(Rule(**rule) for rule in behaviour.pop("rules", []))
     return Hospital(name, statement, Behaviour(rules=rules, **behaviour))
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """What was agreed with a hospital: the rules of its site file, as settings write them, and the resources they refer to."""
+
+    rules: Document
+    holds: list[Document]
+
+
+def agreed(name: str) -> Agreed:
+    """What is agreed with the hospital called `name`."""
+    found = documents.loads((resources.files("fhir_bridge.sandbox") / "sites" / f"{name}.json").read_bytes())
+    return Agreed(found["rules"], found["holds"])
