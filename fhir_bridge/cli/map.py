@@ -45,10 +45,10 @@ def command(file: BinaryIO, back: bool, ndjson: bool, site: str, as_json: bool) 
 
 def _turn(place: Site, back: bool) -> Turn:
     def there(document: Any) -> tuple[dict[str, Any], Iterable[str], bool]:
-        return convert.map_record(place.mapping, document, zone=place.zone), (), False
+        return convert.map_record(place.mapping, document, zone=place.zone, kinds=place.records), (), False
 
     def again(document: Any) -> tuple[dict[str, Any], Iterable[str], bool]:
-        found = convert.map_back(place.mapping, document)
+        found = convert.map_back(place.mapping, document, kinds=place.records)
         return found.record, (*found.residue, *found.conflicts), bool(found.conflicts)
 
     return again if back else there

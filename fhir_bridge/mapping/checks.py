@@ -21,7 +21,7 @@ TypeOf = Callable[[str], str | None]
 _WRITTEN_AS_TEXT = frozenset(
     {"string", "code", "uri", "url", "canonical", "id", "markdown", "base64Binary", "oid", "uuid", "date", "dateTime", "instant"}
 )
-_METADATA = frozenset({"source", "verified", "note"})
+_METADATA = frozenset({"source", "verified", "note", "low", "high", "about"})  # for people, and for the records (fields.py)
 
 
 def check(found: list[Template], faults: Faults, *, fields: Mapping[str, Any] | None, type_of: TypeOf | None) -> None:

@@ -68,7 +68,7 @@ def unknown_codes(mapping: TwoWay, resources: Sequence[Mapping[str, Any]]) -> Co
         reading = read_resource(mapping.by_type, resource)
         for one in reading.said if isinstance(reading, Reading) else ():
             if one.problem and isinstance(one.part, Hole) and (table := table_of(one.part.converter)):
-                found.update(UnknownCode(table.name, code) for code in _codes(_at(resource, one.at)))
+                found.update(UnknownCode(table.name, code) for code in codes_in(_at(resource, one.at)))
     return found
 
 
@@ -126,7 +126,7 @@ def _at(value: Any, at: At) -> Any:
     return value
 
 
-def _codes(value: Any) -> Iterator[str]:
+def codes_in(value: Any) -> Iterator[str]:
     """The codes in a code, a Coding or a CodeableConcept; text that people wrote is none, and may be a patient's."""
     if isinstance(value, str):
         yield from [value] if _CODE.fullmatch(value) else []

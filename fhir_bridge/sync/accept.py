@@ -89,7 +89,7 @@ def _first_answer(bridge: Bridge, client: Client, key: str, body_sha256: str) ->
 
 
 def _read(site: Site, kind: str, document: Any) -> _Arrival:
-    record = clinic.load(kind, document, zone=site.zone)
+    record = site.records.load(kind, document, zone=site.zone)
     checked(site.mapping.to_fhir(record))
     spelling = documents.canonical(record)
     return _Arrival(kind, record, spelling, sha256(spelling).hexdigest())

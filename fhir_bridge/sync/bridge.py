@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from fhir_bridge.clinic.records import OURS, Records
 from fhir_bridge.hospital.capabilities import Capabilities, SiteFile
 from fhir_bridge.hospital.client import Client
 from fhir_bridge.mapping import Mapping as TwoWayMapping
@@ -17,12 +18,13 @@ from fhir_bridge.store.database import Store
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One clinic site (tenant): how its naive times are completed, how its records map, and who receives them."""
+    """One clinic site (tenant): how its naive times are completed, how its records map, who receives them, and what they may hold."""
 
     name: str
     zone: ZoneInfo | None
     mapping: TwoWayMapping
     hospitals: tuple[str, ...]
+    records: Records = OURS
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fhir_bridge.clinic import records
+from fhir_bridge.clinic.records import Records
 from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.fhir import bundle, check
 from fhir_bridge.hospital.capabilities import Capabilities
@@ -27,14 +28,14 @@ class ReadBack:
     conflicts: tuple[str, ...]
 
 
-def map_record(mapping: Mapping, document: Any, *, zone: ZoneInfo | None) -> dict[str, Any]:
+def map_record(mapping: Mapping, document: Any, *, zone: ZoneInfo | None, kinds: Records = records.OURS) -> dict[str, Any]:
     """The transaction Bundle (PUT by our own ids) that `document`, a clinic record of any kind, becomes; raises `Refused`."""
-    return bundle.transaction([_put(resource) for resource in _written(mapping, document, zone).resources])
+    return bundle.transaction([_put(resource) for resource in _written(mapping, document, zone, kinds).resources])
 
 
-def plan_of(mapping: Mapping, document: Any, *, zone: ZoneInfo | None, able: Capabilities) -> Plan:
+def plan_of(mapping: Mapping, document: Any, *, zone: ZoneInfo | None, able: Capabilities, kinds: Records = records.OURS) -> Plan:
     """How the record would be sent, for the first time, to a hospital that can do `able`; raises `Refused`."""
-    return plan(able, _written(mapping, document, zone).resources, {})
+    return plan(able, _written(mapping, document, zone, kinds).resources, {})
 
 
 def checked(written: Written) -> Written:
@@ -44,7 +45,7 @@ def checked(written: Written) -> Written:
     return written
 
 
-def map_back(mapping: Mapping, document: Any) -> ReadBack:
+def map_back(mapping: Mapping, document: Any, *, kinds: Records = records.OURS) -> ReadBack:
     """The clinic record in `document`: a resource, a Bundle or a list of them, from any sender.
 
     What did not reach the record is told leaf by leaf. Raises `Refused` with every path and reason when nothing did.
@@ -57,7 +58,7 @@ def map_back(mapping: Mapping, document: Any) -> ReadBack:
     if not read.record:
         nothing = Fault("", "no template speaks of anything in this document; is it a resource of a kind we know?")
         raise Refused([*refused, *_shortened(rest)] or [nothing])
-    return ReadBack(_in_order(read.record), tuple(map(str, [*refused, *rest])), tuple(map(str, read.conflicts)))
+    return ReadBack(_in_order(read.record, kinds), tuple(map(str, [*refused, *rest])), tuple(map(str, read.conflicts)))
 
 
 def _told(mapping: Mapping, kept: list[strangers.Ready], residue: list[Residue]) -> Iterator[Residue]:
@@ -76,13 +77,13 @@ def _shortened(faults: list[Fault]) -> list[Fault]:
     return [fault for fault in faults if fault.message != UNSPOKEN] or faults
 
 
-def _in_order(record: dict[str, Any]) -> dict[str, Any]:
+def _in_order(record: dict[str, Any], kinds: Records) -> dict[str, Any]:
     """The fields in the order in which the clinic's door writes them; a record of a part of a session is no less readable."""
     try:
-        kind = records.kind_of(record)
+        kind = kinds.kind_of(record)
     except Refused:
         kind = records.KINDS[0]
-    ordered: dict[str, Any] = _ordered(record, records.fields(kind))
+    ordered: dict[str, Any] = _ordered(record, kinds.fields(kind))
     return ordered
 
 
@@ -95,8 +96,8 @@ def _ordered(value: Any, tree: Any) -> Any:
     return {name: _ordered(value[name], known.get(name)) for name in sorted(value, key=[*known, *value].index)}
 
 
-def _written(mapping: Mapping, document: Any, zone: ZoneInfo | None) -> Written:
-    return checked(mapping.to_fhir(records.load(records.kind_of(document), document, zone=zone)))
+def _written(mapping: Mapping, document: Any, zone: ZoneInfo | None, kinds: Records) -> Written:
+    return checked(mapping.to_fhir(kinds.load(kinds.kind_of(document), document, zone=zone)))
 
 
 def _put(resource: dict[str, Any]) -> bundle.Entry:
