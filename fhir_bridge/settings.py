@@ -79,7 +79,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     web_workers: int = 2
-    poll_interval_seconds: float = 1.0
+    poll_interval_seconds: float = 0.2
     lease_seconds: int = 180
     deadline_seconds: float = 60.0  # of one call to a hospital, connecting and reading included
     sites: Mapping[str, Site] = field(default_factory=lambda: MappingProxyType({DEFAULT_SITE: Site(DEFAULT_SITE)}))

@@ -5,7 +5,7 @@ in the body (POST _search), because addresses end in the logs of every machine b
 really carries our identifier: servers have been seen to compare only its beginning.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -22,6 +22,7 @@ from fhir_bridge.hospital.wire import escaped
 
 Resource = dict[str, Any]
 _FRESH = {"Cache-Control": "no-cache"}  # HAPI answers a repeated search from its cache for a minute otherwise
+_AT_ONCE = 50  # resources asked for in one search
 _TIMES = ("effectiveDateTime", "start", "date", "recordedDate", "authoredOn")
 _SPANS = ("effectivePeriod", "period", "performedPeriod")
 
@@ -65,6 +66,45 @@ def searches(write: Write, capabilities: Capabilities, known: Mapping[str, str])
     return (Call("POST", f"{kind}/_search", headers=_FRESH, form=form),) if form else ()
 
 
+def together(writes: Sequence[Write], capabilities: Capabilities, known: Mapping[str, str]) -> tuple[tuple[Call, tuple[Write, ...]], ...]:
+    """Searches that each look for several of `writes`, of one type and by one parameter; `found` reads their answer for each.
+
+    Not every write is in one: the others, and those whose answer goes on on another page, are looked for alone.
+    """
+    groups: dict[tuple[str, str], list[tuple[str, Write]]] = {}
+    for write in writes:
+        if (sought := _named(write, capabilities)) is not None:
+            groups.setdefault((write.key.partition("/")[0], sought[0]), []).append((sought[1], write))
+    return tuple(
+        (_search_for(kind, name, [value for value, _ in part]), tuple(write for _, write in part))
+        for (kind, name), members in groups.items()
+        for part in (members[start : start + _AT_ONCE] for start in range(0, len(members), _AT_ONCE))
+        if len(part) > 1
+    )
+
+
+def _named(write: Write, capabilities: Capabilities) -> tuple[str, str] | None:
+    """The parameter and the value that find `write` and nothing else."""
+    kind, id_ = write.key.split("/")
+    can = capabilities.of(kind)
+    if write.verb == "delete" or not can.can("search-type"):
+        return None
+    if write.verb == "put" or write.target:
+        return ("_id", write.target or id_) if "_id" in can.search else None
+    ours = _sought(write, capabilities)
+    return ("identifier", f"{escaped(ours[0])}|{escaped(ours[1])}") if ours and "identifier" in can.search else None
+
+
+def _search_for(kind: str, name: str, values: Sequence[str]) -> Call:
+    form = ((name, ",".join(values)), ("_count", str(2 * _AT_ONCE)))
+    return Call("POST", f"{kind}/_search", headers=_FRESH, form=form)
+
+
+def is_whole(answer: Any) -> bool:
+    """Whether `answer` is a search's, and says all it has to say."""
+    return isinstance(answer, dict) and answer.get("resourceType") == "Bundle" and not _has_more(answer)
+
+
 def _sought(write: Write, capabilities: Capabilities) -> tuple[str, str] | None:
     """The identifier to search by: of a patient, the hospital's own number first."""
     system = capabilities.site.patient_system
@@ -85,8 +125,8 @@ def _by_content(write: Write, capabilities: Capabilities, known: Mapping[str, st
     form: list[tuple[str, str]] = [(name, patient if name == "subject" else patient.split("/")[1])]
     if "code" in can.search and (found := codes(write.resource)):
         form.append(("code", found[0]))
-    if "date" in can.search and (when := _when(write.resource)):
-        form.append(("date", when))
+    if "date" in can.search:
+        form += [("date", bound) for bound in _bounds(write.resource)]
     return tuple(form)
 
 
@@ -161,6 +201,14 @@ def _when(resource: Resource) -> str | None:
     span = next((resource[name].get("start") for name in _SPANS if isinstance(resource.get(name), dict)), None)
     found_ = next((resource[name] for name in _TIMES if isinstance(resource.get(name), str)), span)
     return str(found_) if found_ else None
+
+
+def _bounds(resource: Resource) -> tuple[str, ...]:
+    """What the date of `resource` is searched by. An exact time finds no period that is longer: FHIR R4, search.html#date."""
+    when = _when(resource)
+    if when is None:
+        return ()
+    return (when,) if any(isinstance(resource.get(name), str) for name in _TIMES) else (f"ge{when}", f"le{when}")
 
 
 def _when_at(resource: Resource) -> object:

@@ -1,7 +1,7 @@
 """What a step looks like on the wire. Pure: documents in, `Call` out."""
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -11,7 +11,10 @@ from fhir_bridge.hospital.exchange import JSON_PATCH, Call
 from fhir_bridge.hospital.graph import identity, substitute
 from fhir_bridge.hospital.parts import Step, Write
 
-__all__ = ["call_of", "halves", "substitute"]
+__all__ = ["call_of", "halves", "reading", "substitute"]
+
+# What was stored comes with the answer, where the server knows how (FHIR R4, http.html#ops): nothing has to be read back.
+PREFER = {"Prefer": "return=representation"}
 
 
 def call_of(step: Step, known: Mapping[str, str], *, etags: Mapping[str, str] | None = None) -> Call:
@@ -24,9 +27,15 @@ def call_of(step: Step, known: Mapping[str, str], *, etags: Mapping[str, str] | 
     known = {**known, **_within(step, known)}
     single = [_request(write, known, etags or {}) for write in step.writes]
     if step.rung == "single":
-        return single[0]
+        return single[0] if single[0].body is None else replace(single[0], headers={**single[0].headers, **PREFER})
     entries = [_entry(write, call) for write, call in zip(step.writes, single, strict=True)]
-    return Call("POST", "", {"resourceType": "Bundle", "type": step.rung, "entry": entries})
+    return Call("POST", "", {"resourceType": "Bundle", "type": step.rung, "entry": entries}, PREFER)
+
+
+def reading(references: Sequence[str]) -> Call:
+    """One batch that reads each of `references` (`Type/id`); the entries answer in this order."""
+    entries = [{"request": {"method": "GET", "url": each}} for each in references]
+    return Call("POST", "", {"resourceType": "Bundle", "type": "batch", "entry": entries})
 
 
 def halves(step: Step) -> tuple[Step, ...]:

@@ -53,4 +53,4 @@ class Bridge:
     audit_key: bytes = field(repr=False)
     lease_seconds: int = 180
     deadline_seconds: float = 60.0
-    poll_interval_seconds: float = 1.0
+    poll_interval_seconds: float = 0.2

@@ -1,16 +1,18 @@
 """What the hospital holds of a record: our resources and its own ids, versions and documents, read before a plan and kept after."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fhir_bridge import documents
 from fhir_bridge.hospital import kept, wire
-from fhir_bridge.hospital.client import Call, Reply
+from fhir_bridge.hospital.client import NoReply, Reply
+from fhir_bridge.hospital.entries import etag_of
 from fhir_bridge.hospital.parts import Link, Write
 from fhir_bridge.hospital.reply import Entry
 from fhir_bridge.store import links
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.sync.job import Job
+from fhir_bridge.sync.reading import read_all
 
 NOT_VISIBLE: dict[str, Any] = {"visible": False}
 
@@ -39,9 +41,15 @@ def as_ours(held: Mapping[str, Link]) -> list[dict[str, Any]]:
     return [wire.substitute(link.document, back) | {"id": key.partition("/")[2]} for key, link in held.items() if link.document]
 
 
-def read_back(job: Job, entries: Iterable[Entry]) -> list[Entry]:
-    """`entries`, each with the document the hospital shows for it; as it was where the hospital does not show it (yet)."""
-    return [entry if entry.document else _shown(job, entry) for entry in entries]
+def read_back(job: Job, entries: Sequence[Entry]) -> list[Entry]:
+    """`entries`, each with the document the hospital shows for it; as it was where the hospital does not show it (yet).
+
+    Most servers send what they stored with their answer. What they did not is read in one batch, or one by one without batches.
+    """
+    unseen = [entry for entry in entries if not entry.document]
+    replies = read_all(job, [reference(entry) for entry in unseen])
+    shown = {entry.key: _as_shown(entry, reply) for entry, reply in zip(unseen, replies, strict=True)}
+    return [shown.get(entry.key, entry) for entry in entries]
 
 
 def keep(tx: Transaction, job: Job, *, write: Write, entry: Entry, known: Mapping[str, str], adopted: Link | None = None) -> None:
@@ -88,12 +96,11 @@ def _verdict(write: Write, entry: Entry, known: Mapping[str, str]) -> kept.Compa
     return kept.compare(sent, entry.document)
 
 
-def _shown(job: Job, entry: Entry) -> Entry:
-    reply = job.hospital.client.send(Call("GET", reference(entry)))
+def _as_shown(entry: Entry, reply: Reply | NoReply) -> Entry:
     if not isinstance(reply, Reply) or reply.status != 200 or reply.resource_type != _type(entry.key):
         return entry
     version = str(reply.body.get("meta", {}).get("versionId", "")) or entry.version
-    return Entry(entry.key, str(reply.body["id"]), version, reply.header("etag") or entry.etag, reply.body, entry.status)
+    return Entry(entry.key, str(reply.body["id"]), version, etag_of(version) or entry.etag, reply.body, entry.status)
 
 
 def _link(row: links.Link) -> Link:

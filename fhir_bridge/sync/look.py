@@ -4,15 +4,15 @@ What is found is adopted. What is not found may still be on its way inside the s
 waits out the settle time, one that is safe to repeat (PUT by our own id, If-Match) does not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from fhir_bridge import documents
 from fhir_bridge.errors import Fault
-from fhir_bridge.hospital.client import NoReply
+from fhir_bridge.hospital.client import NoReply, Reply
 from fhir_bridge.hospital.parts import Link, Write
-from fhir_bridge.hospital.verify import Adopt, Nothing, Several, found, searches
+from fhir_bridge.hospital.verify import Adopt, Nothing, Several, found, is_whole, searches, together
 from fhir_bridge.store import outbox
 from fhir_bridge.store.outbox import Attempt
 from fhir_bridge.sync import held
@@ -39,7 +39,7 @@ def verify(job: Job, attempt: Attempt, *, writes: tuple[Write, ...], links: Mapp
     Raises `LeaseLost`.
     """
     known = held.known(links)
-    findings = [(write, find(job, write, known)) for write in writes]
+    findings = find_all(job, writes, known)
     for write, finding in findings:
         if (end := _hindrance(write, finding)) is not None:
             return end
@@ -51,6 +51,16 @@ def verify(job: Job, attempt: Attempt, *, writes: tuple[Write, ...], links: Mapp
         )
     _adopt(job, attempt, findings, links=links, known=known)
     return None
+
+
+def find_all(job: Job, writes: Sequence[Write], known: Mapping[str, str]) -> list[tuple[Write, Finding]]:
+    """What the hospital shows for each of `writes`, in as few searches as it answers."""
+    seen: dict[int, Finding] = {}  # by the write itself: one resource may be written more than once
+    for call, members in together(writes, job.capabilities, known):
+        reply = job.hospital.client.send(call)
+        if isinstance(reply, Reply) and reply.status == 200 and is_whole(reply.body):
+            seen |= {id(write): found(write, reply.body, known) for write in members}
+    return [(write, seen.get(id(write)) or find(job, write, known)) for write in writes]
 
 
 def find(job: Job, write: Write, known: Mapping[str, str]) -> Finding:

@@ -47,12 +47,21 @@ class Spoiled:
     app: Wsgi
     answers: list[tuple[str, int]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    deaf_to_prefer: bool = False
+
+    def after(self, method: str, good: int, code: int) -> None:
+        """Spoil the call after the next `good` ones of `method`."""
+        self.answers += [(method, 0)] * good + [(method, code)]
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         self.calls.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
+        if self.deaf_to_prefer:
+            environ.pop("HTTP_PREFER", None)
         if not self.answers or self.answers[0][0] != environ["REQUEST_METHOD"]:
             return self.app(environ, start_response)
         _, code = self.answers.pop(0)
+        if not code:
+            return self.app(environ, start_response)
         if code != 503:  # 503 comes from before the hospital's door
             list(self.app(environ, lambda *_: None))
         start_response(f"{code} Spoiled", [("Content-Type", "text/plain"), ("Content-Length", "0")])
