@@ -18,8 +18,8 @@ _EPIC = "Epic on FHIR documentation (fhir.epic.com)"
 # Oracle: which Appointment status may follow which, by JSON Patch. There is no way to noshow, and none out of the last two.
 ORACLE_TRANSITIONS = {
     "proposed": ("booked", "cancelled"),
-    "booked": ("arrived", "checked-in", "cancelled"),
-    "arrived": ("checked-in", "cancelled"),
+    "booked": ("checked-in", "arrived", "cancelled"),
+    "arrived": ("fulfilled", "cancelled"),
     "checked-in": ("fulfilled", "cancelled"),
     "fulfilled": (),
     "cancelled": (),

@@ -94,9 +94,19 @@ def _looked(job: Job, write: Write, links: dict[str, Link]) -> End | None:
         case Several(ids):
             return Stopped("duplicates", (Fault(write.key, f"is there more than once ({len(ids)} seen); say which one is right"),))
         case look.Unsearchable(reason):
-            return Stopped("unsearchable", (Fault(write.key, reason),))
+            unseen = write.verb != "match" and not _left_in_doubt(job)
+            return None if unseen else Stopped("unsearchable", (Fault(write.key, reason),))
         case Outage() as outage:
             return replace(outage, doubt=False)
+
+
+def _left_in_doubt(job: Job) -> bool:
+    """Whether an earlier version was given up because nobody could look. Else what has no link was never sent: no look is needed."""
+    delivery = job.delivery
+    with job.bridge.store.reading() as tx:
+        same = outbox.of_record(tx, delivery.tenant, delivery.kind, delivery.record_id)
+        earlier = [each for each in same if each.hospital == delivery.hospital and each.version < delivery.version]
+        return any(attempt.outcome == "unsearchable" for each in earlier for attempt in outbox.attempts_of(tx, each))
 
 
 def _otherwise(planned: Plan) -> dict[str, list[dict[str, str]]]:

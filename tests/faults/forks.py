@@ -1,0 +1,162 @@
+"""A process that has imported everything and forks one child for each rehearsal: a real process to kill, without a second's start.
+
+Reads commands from standard input, a JSON object a line, and answers each with one: `{"do": "drain" | "settle" | "work" | "serve", …}`
+starts a child (`{"pid": …}`), `{"wait": pid}` waits for its end (`{"code": …}`, negative for a signal).
+A child's clock is the machine's, so many seconds (`shift`) later: leases run out and waits are over at once.
+"""
+
+import json
+import logging
+import os
+import random
+import socket
+import sys
+import threading
+import traceback
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, NoReturn
+
+from fhir_bridge import bootstrap, faults
+from fhir_bridge.clock import utc_now
+from fhir_bridge.faults import fault_point
+from fhir_bridge.hospital.backend_services import BackendServices
+from fhir_bridge.hospital.capabilities import SiteFile
+from fhir_bridge.hospital.client import Client, Deadlines
+from fhir_bridge.hospital.sign_in import SignIn
+from fhir_bridge.settings import Settings
+from fhir_bridge.store.database import Store
+from fhir_bridge.sync import status
+from fhir_bridge.sync.bridge import Bridge, Hospital, Site
+from fhir_bridge.sync.worker import Worker
+from fhir_bridge.web.app import create_app
+
+ROUNDS = 60  # of an hour each: what is not settled by then never will be
+
+
+@dataclass
+class Clock:
+    """The machine's time, `shift` seconds later."""
+
+    shift: float = 0
+
+    def __call__(self) -> datetime:
+        return utc_now() + timedelta(seconds=self.shift)
+
+
+def bridge_of(order: dict[str, Any], site: Site, clock: Clock) -> Bridge:
+    """The application as the order describes it: its database, its hospital, its patience."""
+    deadline = order.get("deadline", 5.0)
+    client = Client(order["hospital"], sign_in=_sign_in(order, clock), deadlines=Deadlines(deadline, deadline, deadline))
+    return Bridge(
+        store=Store(order["database"], allow_unsafe=True, clock=clock),
+        sites={"default": replace(site, hospitals=("general",))},
+        hospitals={"general": Hospital("general", client, site_file=SiteFile(**order.get("rules", {})))},
+        clock=clock,
+        rng=random.Random(order.get("seed", 0)),
+        new_id=lambda: str(uuid.uuid4()),
+        audit_key=b"rehearsed" * 4,
+        lease_seconds=order.get("lease", 180),
+        deadline_seconds=order.get("lease", 180) * 0.6,  # so that each attempt renews the lease
+        poll_interval_seconds=0.02,
+    )
+
+
+def _sign_in(order: dict[str, Any], clock: Clock) -> SignIn | None:
+    if "key" not in order:
+        return None
+    options = {"client_id": "rehearsal", "key": order["key"], "scope": "system/*.*", "token_url": order["token_url"]}
+    return BackendServices(order["hospital"], **options, now=clock, new_id=lambda: str(uuid.uuid4()))
+
+
+def drain(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
+    """What is due now, then what is due an hour later, and so on: `rounds` times (default once)."""
+    for _ in range(order.get("rounds", 1)):
+        Worker(bridge, name=f"worker-{os.getpid()}").drain()
+        clock.shift += 3600
+
+
+def settle(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
+    """Until nothing is open but what is stopped for a person."""
+    for _ in range(ROUNDS):
+        if not _open(bridge):
+            return
+        drain(bridge, clock, {})
+    raise AssertionError(f"still open after {ROUNDS} hours: {status.overview(bridge)}")
+
+
+def _open(bridge: Bridge) -> int:
+    found = status.overview(bridge)["hospitals"]
+    return sum(count for hospital in found for state, count in hospital["open"].items() if state != "dead")
+
+
+def work(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
+    """As a worker does, until killed; `speed` makes the clock run faster than the machine's."""
+    Worker(bridge, name=f"worker-{os.getpid()}").run(threading.Event())
+
+
+def serve(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
+    """The web doors on a listening socket that was inherited, so that the port is known and stays ours."""
+    from werkzeug.serving import make_server
+
+    app = create_app(bridge, log=_Silent())
+    make_server("127.0.0.1", 0, HalfReplies(app), threaded=True, fd=order["fd"]).serve_forever(0.02)
+
+
+class _Silent:
+    def __getattr__(self, name: str) -> Callable[..., "_Silent"]:
+        return lambda *_, **__: self
+
+
+@dataclass
+class HalfReplies:
+    """The server may die when half of an answer has left: point I5 is where the HTTP server's own code runs."""
+
+    app: Callable[..., Iterable[bytes]]
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+        for piece in self.app(environ, start_response):
+            yield piece[: len(piece) // 2]
+            if environ["REQUEST_METHOD"] == "POST":
+                fault_point("I5")
+            yield piece[len(piece) // 2 :]
+
+
+TASKS: dict[str, Callable[[Bridge, Clock, dict[str, Any]], None]] = {"drain": drain, "settle": settle, "work": work, "serve": serve}
+
+
+def child(order: dict[str, Any], site: Site) -> NoReturn:
+    """The forked process: arm the fault, do the task, end without the parent's farewells."""
+    try:
+        os.environ["FHIR_BRIDGE_FAULT"] = order.get("fault", "")
+        faults.arm()
+        clock = Clock(order.get("shift", 0))
+        TASKS[order["do"]](bridge_of(order, site, clock), clock, order)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def main() -> None:
+    logging.disable(logging.CRITICAL)
+    site = bootstrap.site(Settings(), "default")
+    listening: dict[str, socket.socket] = {}
+    for line in sys.stdin:
+        order = json.loads(line)
+        if "listen" in order:
+            listening[order["listen"]] = made = socket.create_server(("127.0.0.1", 0))
+            answer: dict[str, Any] = {"fd": made.fileno(), "port": made.getsockname()[1]}
+        elif "wait" in order:
+            answer = {"code": os.waitstatus_to_exitcode(os.waitpid(order["wait"], 0)[1])}
+        else:
+            if (pid := os.fork()) == 0:
+                child(order, site)
+            answer = {"pid": pid}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""A bridge to be killed: a database, a hospital in a box that outlives every kill, processes, and the ledger at the end."""
+
+import json
+import random
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from fhir_bridge import bootstrap, documents
+from fhir_bridge.clock import utc_now
+from fhir_bridge.sandbox.faults import Faults
+from fhir_bridge.sandbox.ledger import Ledger, Told, balance
+from fhir_bridge.sandbox.profile import load
+from fhir_bridge.sandbox.running import running
+from fhir_bridge.sandbox.server import create_app
+from fhir_bridge.sandbox.store import Store as Chart
+from fhir_bridge.sandbox.traffic import PARTS, RULES, Visit
+from fhir_bridge.settings import Settings
+from fhir_bridge.store.clients import Client
+from fhir_bridge.store.database import Store
+from fhir_bridge.sync import accept, status
+from fhir_bridge.sync.bridge import Bridge
+
+FORKS = Path(__file__).parent / "forks.py"
+HOUR = 3600.0
+
+
+class Forks:
+    """The process that forks others (`forks.py`), spoken to line by line."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def ask(self, **order: Any) -> dict[str, Any]:
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+    def start(self, **order: Any) -> int:
+        """A child at its task; returns its process id."""
+        return int(self.ask(**order)["pid"])
+
+    def end(self, pid: int) -> int:
+        """The exit code of a child, once it has ended; negative for the signal that killed it."""
+        return int(self.ask(wait=pid)["code"])
+
+    def run(self, **order: Any) -> int:
+        """A child from beginning to end."""
+        return self.end(self.start(**order))
+
+
+@contextmanager
+def forking() -> Iterator[Forks]:
+    """Starts the process that forks, and ends it."""
+    process = subprocess.Popen([sys.executable, str(FORKS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield Forks(process)
+    finally:
+        with suppress(BrokenPipeError):
+            process.communicate(timeout=10)
+
+
+@dataclass
+class Ward:
+    """A hospital in a box like `like`: what it holds and how it fails are ours to see and to say."""
+
+    like: str
+    base_url: str
+    chart: Chart
+    faults: Faults
+
+
+@contextmanager
+def ward(like: str) -> Iterator[Ward]:
+    """Serves the hospital from a thread of this process, which nobody kills."""
+    chart = Chart()
+    chart.hold(_fixed())
+    faults = Faults(create_app(load(like), store=chart))
+    with running(faults) as server:
+        yield Ward(like, server.base_url, chart, faults)
+
+
+def _fixed() -> list[dict[str, Any]]:
+    """What the site file of such a hospital names."""
+    return [
+        {"resourceType": "Location", "id": "21", "name": "Rehearsal ward"},
+        {"resourceType": "Practitioner", "id": "22", "name": [{"family": "Rehearsal"}]},
+    ]
+
+
+@dataclass
+class Rehearsal:
+    """One database, one hospital, and what clients were told; `shift` is how far the rehearsal's clock has gone, in seconds."""
+
+    database: str
+    hospital: Ward
+    forks: Forks
+    told: list[Told] = field(default_factory=list)
+    shift: float = 0
+
+    def order(self, do: str, **more: Any) -> dict[str, Any]:
+        """A child's order; `more` overrides."""
+        rules = RULES.get(self.hospital.like, {})
+        return {"do": do, "database": self.database, "hospital": self.hospital.base_url, "rules": rules, "shift": self.shift, **more}
+
+    def accept(self, *visits: Visit) -> None:
+        """The clinic posts, and is told 202."""
+        bridge = accepting(self.database)
+        for visit in visits:
+            body = documents.dumps(visit.document())
+            digest = sha256(body).hexdigest()
+            accept.accept(bridge, client=CLINIC, kind="session", document=documents.loads(body), body_sha256=digest, key=None)
+            self.told.append(visit.told())
+        bridge.store.close()
+
+    def drain(self, **more: Any) -> int:
+        """A worker runs what is due; returns its exit code."""
+        return self.forks.run(**self.order("drain", **more))
+
+    def settle(self) -> None:
+        """A worker that nobody kills, when the leases of the killed ones are over."""
+        self.shift += HOUR
+        code = self.forks.run(**self.order("settle"))
+        assert code == 0, "something is still open; see standard error"
+
+    def ledger(self) -> Ledger:
+        """What clients were told against what the hospital holds."""
+        return balance(self.told, self.hospital.chart.log, parts=PARTS[self.hospital.like], stopped=self.stopped())
+
+    def stopped(self) -> dict[str, str]:
+        """What is shown to a person, by record id."""
+        bridge = accepting(self.database)
+        dead = status.overview(bridge)["dead"]
+        bridge.store.close()
+        return {card["record"].partition("/")[2]: card["reason"] for card in dead}
+
+
+CLINIC = Client("default", "clinic-1", "The clinic", "clinic", Visit(0, 0).moment)
+_SITE = replace(bootstrap.site(Settings(), "default"), hospitals=("general",))
+
+
+def accepting(database: str) -> Bridge:
+    """A bridge that accepts and never delivers, in this process."""
+    return Bridge(
+        store=Store(database, allow_unsafe=True),
+        sites={"default": _SITE},
+        hospitals={},
+        clock=utc_now,
+        rng=random.Random(0),
+        new_id=lambda: str(uuid.uuid4()),
+        audit_key=b"rehearsed" * 4,
+    )
