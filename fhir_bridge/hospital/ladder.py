@@ -105,13 +105,17 @@ def patch(link: Link, new: Resource, allowed: frozenset[str] | None) -> tuple[tu
 
     `add` sets a member whether it is there or not (RFC 6902, 4.1); lists are set whole. `allowed` None: any path.
     """
-    old = link.sent if link.sent is not None else link.document or {}
+    held = link.document or {}
+    old = link.sent if link.sent is not None else held
+    missing = _changed(held, new, "")
     operations: list[Resource] = []
     refused: list[str] = []
     for path, value in sorted(_changed(old, new, "").items()):
         top = path.count("/") == 1
         if top and path[1:] in (*_SERVERS_OWN, "resourceType", "identifier"):
             continue
+        if value is not None and not any(path == each or each.startswith(path + "/") or path.startswith(each + "/") for each in missing):
+            continue  # the hospital's own, which came to us with its document: it holds it already
         if allowed is not None and not any(path == each or path.startswith(each + "/") for each in allowed):
             refused.append(path[1:].replace("/", "."))
         elif value is not None:

@@ -180,7 +180,7 @@ def test_oracles_booked_appointment_has_one_slot_and_the_patient_without_type() 
     [
         ("proposed", "booked", ("booked",)),
         ("booked", "fulfilled", ("checked-in", "fulfilled")),
-        ("arrived", "fulfilled", ("checked-in", "fulfilled")),
+        ("arrived", "fulfilled", ("fulfilled",)),
         ("booked", "cancelled", ("cancelled",)),
         ("booked", "noshow", None),
         ("fulfilled", "cancelled", None),
@@ -189,6 +189,22 @@ def test_oracles_booked_appointment_has_one_slot_and_the_patient_without_type() 
 )
 def test_oracles_appointment_moves_by_allowed_steps(old: str, new: str, way: tuple[str, ...] | None) -> None:
     assert transitions(old, new) == way
+
+
+def test_what_epic_has_no_flowsheet_row_for_is_folded_when_the_site_file_says_which_rows_there_are() -> None:
+    planned = plan(hospital("epic", observation_codes=frozenset({"8867-4"})), session(), {})
+    assert not any("flowsheet" in each for each in planned.setup)
+    assert key("Observation", "hr") in {key for step in planned.steps for key in step.keys}
+    assert key("Observation", "t") in {one.key for one in planned.folded}
+
+
+def test_what_the_hospital_added_of_its_own_is_not_patched_back() -> None:
+    old = session()[6]
+    shown = old | {"slot": [{"reference": "Slot/S1"}]}
+    link = Link("A9", "1", 'W/"1"', shown, old)
+    planned = plan(hospital("oracle"), [shown, session()[7]], {key("Appointment", "a"): link, key("Patient", "p"): Link("P9")})
+    assert (planned.steps, planned.work) == ((), ())
+    assert key("Appointment", "a") in {one.key for one in planned.unchanged}
 
 
 def test_an_oracle_appointment_that_skips_a_status_is_patched_step_by_step() -> None:
