@@ -107,7 +107,7 @@ def _of_fhir(mapping: Mapping, document: Any) -> Explained:
         one = kept[leaf.document]
         if not one.added(leaf.path):
             leaves.append(_leaf(one, leaf, not_read.get(leaf.document, "")))
-    return Explained("FHIR", tuple(leaves), explain.unknown_codes(mapping, resources) + _untold(resources, not_read))
+    return Explained("FHIR", tuple(leaves), explain.unknown_codes(mapping, resources) + _untold(mapping, resources))
 
 
 def _unread(mapping: Mapping, one: strangers.Ready, reason: str) -> list[Leaf]:
@@ -121,13 +121,13 @@ def _leaf(one: strangers.Ready, leaf: explain.Leaf, not_read: str) -> Leaf:
     return Leaf(path, (leaf.line,), (leaf.other,) if leaf.other else ())
 
 
-def _untold(resources: list[dict[str, Any]], not_read: dict[int, str]) -> Counter[UnknownCode]:
+def _untold(mapping: Mapping, resources: list[dict[str, Any]]) -> Counter[UnknownCode]:
     """The codes of what no template reads: a vital sign of the sender's that nobody here has a row for."""
     found: Counter[UnknownCode] = Counter()
-    for index in not_read:
+    known = {index for index, _, _ in mapping.spoken(resources)}
+    for resource in (resource for index, resource in enumerate(resources) if index not in known):
         for name in _TELLING:
-            place = f"{resources[index]['resourceType']}.{name}"
-            found.update(UnknownCode(place, code) for code in explain.codes_in(resources[index].get(name)))
+            found.update(UnknownCode(f"{resource['resourceType']}.{name}", code) for code in explain.codes_in(resource.get(name)))
     return found
 
 
