@@ -14,8 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 def load() -> Mapping:
     """All templates, checked, and both shortcuts made from them."""
-    fields = {**records.fields("appointment"), **records.fields("session")}
-    return Mapping.load([ROOT / "mappings"], site=DEFAULT_VALUES, fields=fields, type_of=elements.type_of)
+    return Mapping.load([ROOT / "mappings"], site=DEFAULT_VALUES, fields=records.all_fields(), type_of=elements.type_of)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The code tables, as dicts from the clinic's word to what is written for it. They are data, so both engine and twin read `mappings/codes`."""
+"""The code tables: dicts from the clinic's word to what is written for it. They are data, read from `mappings/codes` by engine and twin."""
 
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,8 @@ CONDITIONS = concepts("conditions")
 DRUGS = concepts("drugs")
 ENCOUNTER_CLASS = codings("encounter-class")
 ENCOUNTER_STATUS = plain("encounter-status")
+DOCUMENT_STATE = plain("document-state")
+DOCUMENT_STATUS = plain("document-status")
 EPISODE_STATUS = plain("episode-status")
 FLUIDS = concepts("fluids")
 GENDER = plain("gender")
@@ -62,5 +64,6 @@ REACTIONS = concepts("reactions")
 REASONS = concepts("reasons")
 RELATIONSHIPS = concepts("relationships")
 ROUTES = concepts("routes")
+SERIOUSNESS = concepts("seriousness")
 SITES = concepts("sites")
 STAY_STATUS = plain("stay-status")

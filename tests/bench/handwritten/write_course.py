@@ -1,12 +1,41 @@
 """The session itself, the series it belongs to, and appointments, written by hand."""
 
-from .names import COMPANION, EPISODE, HL7, OWN, PLANNED, SERIES_APPOINTMENT, SNOMED, STAY, SYSTEM, Names, Record, Resource, prefix, uid
+from .names import (
+    COMPANION,
+    EPISODE,
+    HL7,
+    LOINC,
+    OWN,
+    PLANNED,
+    SERIES_APPOINTMENT,
+    SNOMED,
+    STAY,
+    SYSTEM,
+    Names,
+    Record,
+    Resource,
+    prefix,
+    uid,
+)
 from .names import EXTENSION as EXT
-from .tables import APPOINTMENT_STATUS, CANCELLATION_REASONS, CARE_PLAN_STATUS, ENCOUNTER_CLASS, ENCOUNTER_STATUS, EPISODE_STATUS
-from .tables import PARTICIPATION_STATUS, PLANNED_STATUS, REASONS, STAY_STATUS
+from .tables import (
+    APPOINTMENT_STATUS,
+    CANCELLATION_REASONS,
+    CARE_PLAN_STATUS,
+    DOCUMENT_STATE,
+    DOCUMENT_STATUS,
+    ENCOUNTER_CLASS,
+    ENCOUNTER_STATUS,
+    EPISODE_STATUS,
+    PARTICIPATION_STATUS,
+    PLANNED_STATUS,
+    REASONS,
+    STAY_STATUS,
+)
 from .write_treatment import period
 
-_FOLLOW_UP, _PLAN, _CORRECTION, _TOLD = prefix("follow-up"), prefix("care-plan"), prefix("correction"), prefix("instructions")
+_FOLLOW_UP, _PLAN, _CORRECTION = prefix("follow-up"), prefix("care-plan"), prefix("correction")
+_TOLD, _SUMMARY = prefix("instructions"), prefix("summary")
 
 
 def encounter(record: Record, names: Names) -> Resource:
@@ -79,7 +108,8 @@ def planned_appointment(record: Record, names: Names) -> Resource:
     }
 
 
-def follow_up(one: Record, patient: str) -> Resource:
+def follow_up(record: Record, patient: str) -> Resource:
+    one = record["follow_up"]
     display = "A follow up visit from a previous appointment"
     made: Resource = {
         "resourceType": "Appointment",
@@ -89,6 +119,11 @@ def follow_up(one: Record, patient: str) -> Resource:
         "appointmentType": {"coding": [{"system": f"{HL7}/v2-0276", "code": "FOLLOWUP", "display": display}]},
         "participant": [{"actor": {"reference": f"Patient/{patient}"}, "status": PARTICIPATION_STATUS[one["status"]]}],
     }
+    if "version" in one:
+        made["extension"] = [{"url": f"{EXT}/record-version", "valuePositiveInt": one["version"]}]
+    if "session" in record:
+        session = {"system": f"{SYSTEM}/session", "value": record["session"]["id"]}
+        made["supportingInformation"] = [{"type": "Encounter", "identifier": session}]
     if "reason" in one:
         made["cancelationReason"] = CANCELLATION_REASONS[one["reason"]]
     if "start" in one:
@@ -205,3 +240,37 @@ def instructions(record: Record, names: Names) -> Resource:
     if "ended_at" in record:
         made["sent"] = record["ended_at"]
     return made
+
+
+def summary(record: Record, names: Names) -> Resource:
+    identity, one, title = f"{names.session}/summary", record["summary"], "Infusion session summary"
+    context: Resource = {"encounter": [{"reference": f"Encounter/{names.encounter}"}]}
+    if "started_at" in record or "ended_at" in record:
+        context["period"] = period(record)
+    return {
+        "resourceType": "DocumentReference",
+        "id": uid(_SUMMARY, identity),
+        "identifier": [{"system": f"{SYSTEM}/summary", "value": identity}],
+        "status": DOCUMENT_STATUS[record["status"]],
+        "docStatus": DOCUMENT_STATE[record["status"]],
+        "type": {
+            "coding": [
+                {"system": LOINC, "code": "11506-3", "display": "Provider-unspecified Progress note"},
+                {"system": f"{OWN}/document", "code": "session-summary"},
+            ],
+            "text": title,
+        },
+        "category": [{"coding": [{"system": LOINC, "code": "11506-3", "display": "Provider-unspecified progress note"}]}],
+        "subject": {"reference": f"Patient/{names.patient}"},
+        "date": one["created"],
+        "author": [{"identifier": {"system": f"{SYSTEM}/organization", "value": "clinic"}, "display": "Headache infusion clinic"}],
+        "content": [
+            {"id": "text", "attachment": _attachment("text/plain; charset=utf-8", one["text"], title, one["created"])},
+            {"id": "page", "attachment": _attachment("application/pdf", one["pdf"], f"{title} on one page", one["created"])},
+        ],
+        "context": context,
+    }
+
+
+def _attachment(kind: str, data: str, title: str, created: str) -> Record:
+    return {"contentType": kind, "language": "en", "data": data, "title": title, "creation": created}

@@ -1,7 +1,7 @@
 """Readings, scores and the other Observations, written by hand."""
 
-from .names import HL7, LOINC, OVERUSE, OWN, SYSTEM, UCUM, Names, Record, Resource, prefix, uid
 from .names import EXTENSION as EXT
+from .names import HL7, LOINC, OVERUSE, OWN, SYSTEM, UCUM, Names, Record, Resource, prefix, uid
 from .tables import ABSENCE, DRUGS, OBSERVATION_STATUS
 
 _VITAL, _OXYGEN, _PRESSURE = prefix("vital-signs"), prefix("oxygen-saturation"), prefix("blood-pressure")

@@ -4,8 +4,19 @@ from typing import Any
 
 from .names import EXTENSION as EXT
 from .names import OWN, REACTION_CONDITION, SNOMED, SYSTEM, UCUM, Names, Record, Resource, prefix, uid
-from .tables import ADMINISTRATION_STATUS, DRUGS, FLUIDS, PROCEDURE_STATUS, REACTION_OUTCOME, REACTION_SEVERITY, REACTIONS, REASONS
-from .tables import ROUTES, SITES
+from .tables import (
+    ADMINISTRATION_STATUS,
+    DRUGS,
+    FLUIDS,
+    PROCEDURE_STATUS,
+    REACTION_OUTCOME,
+    REACTION_SEVERITY,
+    REACTIONS,
+    REASONS,
+    ROUTES,
+    SERIOUSNESS,
+    SITES,
+)
 
 _STEP, _FLUID, _REACTION = prefix("administration"), prefix("fluid"), prefix("reaction")
 
@@ -129,6 +140,8 @@ def reaction(one: Record, names: Names) -> Resource:
         made["extension"] = extension
     if "reported_at" in one:
         made["detected"] = one["reported_at"]
+    if "seriousness" in one:
+        made["seriousness"] = SERIOUSNESS[one["seriousness"]]
     if "severity" in one:
         made["severity"] = REACTION_SEVERITY[one["severity"]]
     if "outcome" in one:
@@ -147,8 +160,6 @@ def _reaction_extension(one: Record) -> list[Record]:
         made.append({"url": f"{EXT}/ended-at", "valueDateTime": one["ended_at"]})
     if "note" in one:
         made.append({"url": f"{EXT}/note", "valueString": one["note"]})
-    if "serious" in one:
-        made.append({"url": f"{EXT}/serious", "valueBoolean": one["serious"]})
     return made
 
 

@@ -25,7 +25,7 @@ def resources(record: Record) -> list[Resource]:
     """In the order of the templates, so that the two can be compared as they stand."""
     if "status" not in record:  # an appointment on its own
         patient = uid(PATIENT, record["patient"]["id"])
-        return [course.follow_up(record["follow_up"], patient), people.patient(record["patient"], patient)]
+        return [course.follow_up(record, patient), people.patient(record["patient"], patient)]
     names = names_of(record)
     return [*_given(record, names), *_known(record, names), *_day(record, names), *_course(record, names), *_measured(record, names)]
 
@@ -57,7 +57,7 @@ def _known(record: Record, names: Names) -> Iterator[Resource]:
 
 def _day(record: Record, names: Names) -> Iterator[Resource]:
     if "follow_up" in record:
-        yield course.follow_up(record["follow_up"], names.patient)
+        yield course.follow_up(record, names.patient)
     if "headache_days" in record:
         yield observations.headache_days(record["headache_days"], names)
     if "indication" in record:
@@ -89,6 +89,8 @@ def _course(record: Record, names: Names) -> Iterator[Resource]:
             yield course.series_appointment(day, names)
         if "stay" in record["series"]:
             yield course.stay(record["series"], names)
+    if "summary" in record:
+        yield course.summary(record, names)
 
 
 def _measured(record: Record, names: Names) -> Iterator[Resource]:
