@@ -17,6 +17,7 @@ _HOLE = re.compile(r"<([^<>]*)>")
 _PATH = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*")
 _EACH = re.compile(r"(?P<name>[a-z_]+) in (?P<path>[a-z_.]+) by (?P<key>[a-z_]+)")
 _DOLLAR = re.compile(r"\$([a-z_]+)")
+_IN_TEXTS = [PLAIN[name] for name in ("text", "date", "dateTime", "instant")]
 _FREE, _FEW = "(.+?)", "([0-9TZ:.+-]+)"
 
 
@@ -159,7 +160,7 @@ class Parser:
                 self.faults.add(node, f"nothing stands between <{before.path}> and <{part.path}>, so they cannot be told apart again")
             if isinstance(before, Hole) and isinstance(part, str) and part[0] in (before.converter.alphabet or ()):
                 self.faults.add(node, f"{part[0]!r} can be part of <{before.path}>, so where it ends cannot be told again")
-            if isinstance(part, Hole) and not isinstance(part.converter, tuple(type(PLAIN[name]) for name in ("text", "date", "dateTime"))):
+            if isinstance(part, Hole) and part.converter not in _IN_TEXTS:
                 self.faults.add(node, f"<{part.path} | {part.converter.name}> cannot be part of a text; give it a place of its own")
             pattern += re.escape(part) if isinstance(part, str) else _FREE if part.converter.alphabet is None else _FEW
             pieces.append(part)
