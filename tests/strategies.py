@@ -14,6 +14,7 @@ import strategy_parts as parts
 from hypothesis import strategies as st
 
 from fhir_bridge.clinic import records, words
+from fhir_bridge.clinic.rules import REFERRAL_REASONS
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 Record = dict[str, Any]
@@ -186,6 +187,14 @@ def _head(draw: Draw, clock: Clock, status: str) -> Record:
         head["planned"] = {"start": clock.at(-15), "end": clock.at(clock.minutes)}
     if draw(BOOL):
         head["indication"] = draw(parts.INDICATION)
+    if draw(BOOL):
+        head["recorded_at"] = clock.at(clock.minutes)
+    if draw(BOOL):
+        past = st.sampled_from(words.SESSION_STATES)
+        head["history"] = [
+            {"status": draw(past), "started_at": clock.at(at)} | clock.perhaps("ended_at", at + 5) for at in clock.distinct()
+        ]
+        head = {name: value for name, value in head.items() if value}
     return head | {"care_setting": draw(st.sampled_from(words.CARE_SETTINGS))}
 
 
@@ -195,6 +204,7 @@ def _names(draw: Draw, prefix: str, most: int) -> list[str]:
 
 def _treatment(draw: Draw, clock: Clock, status: str) -> Record:
     read_states, drug_states = _states(status)
+    certain = {"certainty": status} if status == "entered-in-error" else {}
     drugs, fluids, reactions = _names(draw, "0", 3), _names(draw, "1", 2), _names(draw, "R", 2)
     found = {
         "readings": _readings(clock, read_states),
@@ -202,7 +212,9 @@ def _treatment(draw: Draw, clock: Clock, status: str) -> Record:
         "drugs": [_drug(clock, number, drug_states, reactions) for number in drugs],
         "fluids": [_fluid(clock, number, drug_states) for number in fluids],
         "reactions": [_reaction(clock, name, drugs + fluids) for name in reactions],
-        "allergies": [{"id": name, "recorded_at": clock.at(clock.minutes)} | draw(parts.ALLERGY) for name in _names(draw, "AL", 2)],
+        "allergies": [
+            {"id": name, "recorded_at": clock.at(clock.minutes)} | draw(parts.ALLERGY) | certain for name in _names(draw, "AL", 2)
+        ],
     }
     return {name: rows for name, rows in found.items() if rows}
 
@@ -227,6 +239,16 @@ def appointments(draw: Draw) -> Record:
     session = {"session": {"id": draw(parts.ids())}} if draw(BOOL) else {}
     version = {"version": draw(st.integers(2, 9))} if draw(BOOL) else {}
     return records.load("appointment", {"patient": draw(parts.PATIENT), "follow_up": follow_up | version} | session)
+
+
+@st.composite
+def referrals(draw: Draw) -> Record:
+    """A referral in any of its states, in normal form."""
+    clock = Clock(draw)
+    status = draw(st.sampled_from(words.REFERRAL_STATES))
+    fixed = {"status": status, "received_at": clock.at(clock.minutes)} | clock.perhaps("requested_at", 0)
+    reason = {"status_reason": draw(parts.texts())} if status == "declined" or (status in REFERRAL_REASONS and draw(BOOL)) else {}
+    return records.load("referral", {"patient": draw(parts.PATIENT), "referral": draw(parts.REFERRAL) | fixed | reason})
 
 
 ORDERED_BY_SENDER = {"given_names", "lines"}

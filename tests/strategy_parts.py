@@ -44,6 +44,7 @@ REACTIONS = _table(
     "nasal-congestion sore-throat site-pain site-redness rash hives flushing breathing-difficulty lip-swelling tongue-swelling "
     "throat-swelling face-swelling dizziness light-headedness fatigue nausea vomiting sedation",
 )
+TREATMENTS = _table("treatments", "infusion eptinezumab dihydroergotamine")
 
 
 def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -163,4 +164,23 @@ REST = part(
     outcome=maybe(part(text=texts())),
     referral=maybe(part(id=ids())),
     performer=maybe(part(id=ids(), name=texts())),
+)
+URI = st.sampled_from(SYSTEMS)
+REQUESTER = part(id=maybe(texts()), name=texts(), organization=maybe(texts()), phone=maybe(st.from_regex(r"\A555-01[0-9]{2}\Z")))
+ATTACHMENT = {
+    "title": texts(),
+    "content_type": st.sampled_from(["application/pdf", "image/jpeg"]),
+    "sha256": maybe(st.from_regex(r"\A[0-9a-f]{64}\Z")),
+}
+REFERRAL = part(
+    id=ids(),
+    version=maybe(st.integers(1, 9)),
+    urgency=st.sampled_from(words.URGENCIES),
+    indication=maybe(INDICATION),
+    requested=part(treatment=st.sampled_from(TREATMENTS), note=maybe(texts())),
+    requester=REQUESTER,
+    insurance=maybe(texts()),
+    placer=maybe(part(system=URI, value=texts(20))),
+    attachments=maybe(rows("id", id=ids(), **ATTACHMENT)),
+    sessions=maybe(rows("id", id=ids())),
 )

@@ -1,4 +1,4 @@
-"""Who is treated, who comes along, who gives the infusion."""
+"""Who is treated and for what, who comes along, who gives the infusion: what more than one kind of record holds."""
 
 from fhir_bridge.clinic import words
 from fhir_bridge.clinic.fields import Date, Text, Word
@@ -58,3 +58,16 @@ class Performer(Record):
 
     id = identity("The clinic's own number of the person")
     name = Text("Name", required=True)
+
+
+class Indication(Record):
+    """What the infusion is given for."""
+
+    condition = Word("Condition, a word of the condition table", required=True)
+    note = Text("In words", longest=1000, lines=True)
+
+
+class Pointer(Record):
+    """Another record of the clinic, by its number."""
+
+    id = identity("Its number")

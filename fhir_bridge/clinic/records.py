@@ -13,7 +13,8 @@ from marshmallow import ValidationError
 from fhir_bridge.clinic import jsonschema
 from fhir_bridge.clinic.fields import site_zone
 from fhir_bridge.clinic.normal import normal
-from fhir_bridge.clinic.rules import appointment_faults, session_faults, structure_faults
+from fhir_bridge.clinic.referral import Referral
+from fhir_bridge.clinic.rules import appointment_faults, referral_faults, session_faults, structure_faults
 from fhir_bridge.clinic.session import Appointment, session_with
 from fhir_bridge.clinic.structure import Record
 from fhir_bridge.clinic.vitals import Vital
@@ -36,6 +37,7 @@ class Records:
         self.kinds = {
             "session": Kind(session_with(vitals)(), session_faults),
             "appointment": Kind(Appointment(), appointment_faults, head="follow_up"),
+            "referral": Kind(Referral(), referral_faults, head="referral"),
         }
 
     def load(self, kind: str, document: Any, *, zone: ZoneInfo | None = None) -> dict[str, Any]:
@@ -78,7 +80,7 @@ class Records:
         return tree
 
     def identity(self, kind: str, record: dict[str, Any]) -> str:
-        """The number that all versions of `record` share: a session's `id`, an appointment's `follow_up.id`."""
+        """The number that all versions of `record` share: a session's `id`, `follow_up.id`, `referral.id`."""
         return str(_head(self._kind(kind), record)["id"])
 
     def version(self, kind: str, record: dict[str, Any]) -> int:

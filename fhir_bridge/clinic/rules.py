@@ -20,6 +20,7 @@ NOT_STARTED = "not-started"  # the patient came and left again: the visit has an
 RUNNING = ("in-progress", "paused")
 NEEDS_REASON = ("stopped", "not-started", "cancelled")
 MAY_LACK_TIMES = ("proposed", "cancelled", "waitlisted")  # FHIR R4 Appointment, invariant app-3
+REFERRAL_REASONS = ("declined", "session-missed", "session-cancelled", "cancel-requested", "on-hold", "cancelled", "failed", WITHDRAWN)
 WITHOUT_EFFECT = ("not-given", WITHDRAWN)
 
 
@@ -30,6 +31,7 @@ def session_faults(session: Document) -> Iterator[Fault]:
         _correction(session),
         _order(session.get("planned", {}), "start", "end", at="planned."),
         _order(session, "started_at", "ended_at"),
+        _history(session),
         _withdrawn(session),
         _patient_born(session),
         _drugs(session),
@@ -46,6 +48,19 @@ def session_faults(session: Document) -> Iterator[Fault]:
 def appointment_faults(appointment: Document) -> Iterator[Fault]:
     """Every rule of an appointment that `appointment` breaks."""
     yield from _follow_up(appointment.get("follow_up", {}), after=None)
+
+
+def referral_faults(record: Document) -> Iterator[Fault]:
+    """Every rule of a referral that `record` breaks."""
+    referral = record.get("referral", {})
+    status = referral.get("status")
+    if status == "declined" and "status_reason" not in referral:
+        yield Fault(
+            "referral.status_reason", "is required when status is declined: the hospital must be able to tell the patient why; add it"
+        )
+    if "status_reason" in referral and status is not None and status not in REFERRAL_REASONS:
+        yield Fault("referral.status_reason", f"is not for a referral that is {status}; leave it out")
+    yield from _order(referral, "requested_at", "received_at", at="referral.")
 
 
 def structure_faults(schema: Record, data: Document, path: str = "") -> Iterator[Fault]:
@@ -108,6 +123,11 @@ def _order(part: Document, start: str, end: str, *, at: str = "") -> Iterator[Fa
         yield Fault(f"{at}{end}", f"lies before {start}; correct one of them")
 
 
+def _history(session: Document) -> Iterator[Fault]:
+    for index, past in enumerate(session.get("history", [])):
+        yield from _order(past, "started_at", "ended_at", at=f"history[{index}].")
+
+
 def _withdrawn(session: Document) -> Iterator[Fault]:
     """In a session entered in error nothing stays valid."""
     if session.get("status") == WITHDRAWN:
@@ -115,6 +135,9 @@ def _withdrawn(session: Document) -> Iterator[Fault]:
             for index, row in enumerate(session.get(name, [])):
                 if row.get("state", WITHDRAWN) != WITHDRAWN:
                     yield Fault(f"{name}[{index}].state", f"must be {WITHDRAWN}, as the session is; or leave it out")
+        for index, allergy in enumerate(session.get("allergies", [])):
+            if allergy.get("certainty", WITHDRAWN) != WITHDRAWN:
+                yield Fault(f"allergies[{index}].certainty", f"must be {WITHDRAWN}, as the session is")
 
 
 def _patient_born(session: Document) -> Iterator[Fault]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from fhir_bridge.clinic import words
 from fhir_bridge.clinic.course import FollowUp, Series
 from fhir_bridge.clinic.fields import Integer, Text, Time, Word
-from fhir_bridge.clinic.patient import Companion, Patient, Performer, identity
+from fhir_bridge.clinic.patient import Companion, Indication, Patient, Performer, Pointer, identity
 from fhir_bridge.clinic.structure import Part, Record, Rows
 from fhir_bridge.clinic.treatment import Allergy, Drug, Fluid, OverusedDrug, Reaction
 from fhir_bridge.clinic.vitals import HeadacheDays, Reading, Symptom, Vital, reading_with
@@ -20,18 +20,20 @@ class Correction(Record):
     at = Time("When it was corrected", required=True)
 
 
+class Past(Record):
+    """A state that the session was in before."""
+
+    key = ("started_at",)
+    status = Word("The state", words.SESSION_STATES, required=True)
+    started_at = Time("When the session came into it", required=True)
+    ended_at = Time("When it left it")
+
+
 class Planned(Record):
     """The time the session was planned for."""
 
     start = Time("Planned start", required=True)
     end = Time("Planned end", required=True)
-
-
-class Indication(Record):
-    """What the infusion is given for."""
-
-    condition = Word("Condition, a word of the condition table", required=True)
-    note = Text("In words", longest=1000, lines=True)
 
 
 class Instruction(Record):
@@ -48,12 +50,6 @@ class Outcome(Record):
     text = Text("In words", longest=4000, lines=True, required=True)
 
 
-class Pointer(Record):
-    """Another record of the clinic, by its number."""
-
-    id = identity("Its number")
-
-
 class Session(Record):
     """One infusion session: planned, running, done, stopped early, missed, cancelled or entered in error."""
 
@@ -62,6 +58,8 @@ class Session(Record):
     correction = Part(Correction, "Why this version replaces the one before; only with a version above 1")
     status = Word("Where the session stands", words.SESSION_STATES, required=True)
     status_reason = Word("Why it was stopped, not started or cancelled; may be given for a no-show", words.REASONS)
+    recorded_at = Time("When the clinic's system wrote this version down")
+    history = Rows(Past, "The states it was in before, with their times")
     care_setting = Word("Where the infusion is given", words.CARE_SETTINGS, default="clinic")
     patient = Part(Patient, "The person treated", required=True)
     planned = Part(Planned, "The time the session was planned for")

@@ -21,11 +21,16 @@ SERIOUSNESS = ("non-serious", "serious", "life-threatening", "hospitalisation")
 OUTCOMES = ("resolved", "recovering", "ongoing", "unknown")
 ACTIONS = ("none", "rate-reduced", "paused", "stopped", "rescue-drug", "emergency-services")
 ALLERGY_KINDS = ("allergy", "intolerance")
-CERTAINTIES = ("unconfirmed", "confirmed")
+CERTAINTIES = ("unconfirmed", "confirmed", "entered-in-error")
 CRITICALITIES = ("low", "high")
 RELATIONSHIPS = ("spouse", "partner", "parent", "child", "sibling", "friend", "neighbour", "other")
 APPOINTMENT_STATES = (
     "proposed", "pending", "booked", "arrived", "checked-in", "fulfilled", "cancelled", "no-show", "waitlisted", "entered-in-error",
 )  # fmt: skip
 CANCELLED_BY = ("patient", "clinic", "other")
+REFERRAL_STATES = (
+    "submitted", "received", "accepted", "declined", "scheduled", "in-treatment", "session-done", "session-missed", "session-cancelled",
+    "cancel-requested", "on-hold", "completed", "cancelled", "failed", "entered-in-error",
+)  # fmt: skip
+URGENCIES = ("routine", "urgent", "asap", "stat")
 SERIES_STATES = ("planned", "active", "finished", "cancelled", "on-hold")
