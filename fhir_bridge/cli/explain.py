@@ -1,5 +1,6 @@
 """`fhir-bridge explain`: the template line every leaf of a document belongs to, and how much of it the mapping speaks of."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,7 +38,7 @@ def command(file: Path, summary: bool, site: str, as_json: bool) -> None:
             raise BridgeError(f"{file}: holds no clinic record and no FHIR")
         _show(found, as_json, _print_survey)
     else:
-        content = click.get_binary_stream("stdin").read() if str(file) == "-" else file.read_bytes()
+        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
         _show(coverage.of_document(place, documents.loads(content)), as_json, _print_document)
 
 
