@@ -1,7 +1,9 @@
 """A bridge to be killed: a database, a hospital in a box that outlives every kill, processes, and the ledger at the end."""
 
 import json
+import os
 import random
+import signal
 import subprocess
 import sys
 import uuid
@@ -9,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from fhir_bridge.sandbox.server import create_app
 from fhir_bridge.sandbox.store import Store as Chart
 from fhir_bridge.sandbox.traffic import PARTS, RULES, Visit
 from fhir_bridge.settings import Settings
+from fhir_bridge.store import clients, outbox
 from fhir_bridge.store.clients import Client
 from fhir_bridge.store.database import Store
 from fhir_bridge.sync import accept, status
@@ -125,10 +129,10 @@ class Rehearsal:
         """A worker runs what is due; returns its exit code."""
         return self.forks.run(**self.order("drain", **more))
 
-    def settle(self) -> None:
+    def settle(self, **more: Any) -> None:
         """A worker that nobody kills, when the leases of the killed ones are over."""
         self.shift += HOUR
-        code = self.forks.run(**self.order("settle"))
+        code = self.forks.run(**self.order("settle", **more))
         assert code == 0, "something is still open; see standard error"
 
     def ledger(self) -> Ledger:
@@ -141,6 +145,72 @@ class Rehearsal:
         dead = status.overview(bridge)["dead"]
         bridge.store.close()
         return {card["record"].partition("/")[2]: card["reason"] for card in dead}
+
+
+class NoAnswer(Exception):
+    """The connection ended before the answer was whole: the client does not know whether it was accepted."""
+
+
+@dataclass
+class Door:
+    """The clinic's door over HTTP, served by a process that may be killed and started again at the same address."""
+
+    run: Rehearsal
+    fd: int
+    port: int
+    key: str
+    _pid: int = 0
+
+    @classmethod
+    @contextmanager
+    def opened(cls, run: Rehearsal) -> Iterator["Door"]:
+        """A door with a key of its own; whoever serves at the end is killed."""
+        bridge = accepting(run.database)
+        with bridge.store.transaction() as tx:
+            key = clients.add(tx, tenant="default", id="clinic-1", name="The clinic", kind="clinic", now=tx.now)
+        bridge.store.close()
+        found = run.forks.ask(listen=run.database)
+        door = cls(run, found["fd"], found["port"], key)
+        yield door
+        if door._pid:
+            os.kill(door._pid, signal.SIGKILL)
+            door.ended()
+
+    def serve(self, **more: Any) -> None:
+        """A server process starts."""
+        self._pid = self.run.forks.start(**self.run.order("serve", fd=self.fd, **more))
+
+    def ended(self) -> int:
+        """Waits for the server's end: its exit code, negative for a signal."""
+        pid, self._pid = self._pid, 0
+        return self.run.forks.end(pid)
+
+    def post(self, visit: Visit) -> None:
+        """Post as a clinic does, with a key; told when it was accepted. Raises `NoAnswer`."""
+        headers = {
+            "Authorization": f"Bearer {self.key}",
+            "Content-Type": "application/json",
+            "Idempotency-Key": f"{visit.id}/{visit.version}",
+        }
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request("POST", "/api/v1/sessions", documents.dumps(visit.document()), headers)
+            answer = connection.getresponse()
+            body = answer.read()
+        except (OSError, HTTPException) as error:
+            raise NoAnswer from error
+        finally:
+            connection.close()
+        assert answer.status == 202, body
+        self.run.told.append(visit.told())
+
+    def deliveries(self) -> int:
+        """How many deliveries the bridge made of what was posted."""
+        bridge = accepting(self.run.database)
+        with bridge.store.reading() as tx:
+            found = [outbox.of_record(tx, "default", "session", each.id) for each in self.run.told]
+        bridge.store.close()
+        return sum(map(len, found))
 
 
 CLINIC = Client("default", "clinic-1", "The clinic", "clinic", Visit(0, 0).moment)
