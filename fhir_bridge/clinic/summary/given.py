@@ -18,7 +18,7 @@ _STATES = {
 def called(record: Record, names: Names) -> dict[str, str]:
     """What each drug and bag of the record is called, by its id."""
     drugs = {one["id"]: sentence(names("drugs", one["drug"])) for one in record.get("drugs", ())}
-    return drugs | {one["id"]: sentence(names("fluids", one["fluid"])) for one in record.get("fluids", ())}
+    return drugs | {one["id"]: sentence(names("fluids", one["fluid"])).replace(" %", "%") for one in record.get("fluids", ())}
 
 
 def in_time(record: Record) -> list[Record]:

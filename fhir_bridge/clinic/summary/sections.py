@@ -134,7 +134,7 @@ def _allergies(record: Record, clock: Clock, names: Names) -> Iterator[str]:
     for one in record.get("allergies", ()):
         how = f", shown as {words(one['reaction'])}" if "reaction" in one else ""
         danger = f", {one['criticality']} criticality" if "criticality" in one else ""
-        said = f"{sentence(names('drugs', one['drug']))}: {one['kind']}, {one['certainty']}{danger}{how}"
+        said = f"{sentence(names('drugs', one['drug']))}: {one['kind']}, {words(one['certainty'])}{danger}{how}"
         yield f"{said}; asserted {clock.time(one['recorded_at'])}"
 
 
@@ -183,8 +183,8 @@ _ALL: dict[str, Callable[[Record, Clock, Names], Iterator[str]]] = {
     "Pain and nausea": _symptoms,
     "Vital signs": _vitals,
     "Outcome": _outcome,
-    "Series": _series,
-    "The patient was told": _instructions,
     "Follow-up": _follow_up,
+    "The patient was told": _instructions,
+    "Series": _series,
     "People": _people,
 }
