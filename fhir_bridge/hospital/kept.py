@@ -5,6 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from fhir_bridge import documents
+
 _SERVERS_OWN = frozenset({"id", "meta", "text", "implicitRules"})
 
 
@@ -30,7 +32,11 @@ def compare(sent: dict[str, Any], held: dict[str, Any]) -> Comparison:
     """
     found = _Leaves()
     ours, theirs = ({name: value for name, value in each.items() if name not in _SERVERS_OWN} for each in (sent, held))
-    _walk(ours, theirs, str(sent.get("resourceType", "")), found)
+    root = str(sent.get("resourceType", ""))
+    if documents.canonical(ours) == documents.canonical(theirs):  # nearly always
+        found.kept += _paths(ours, root)
+    else:
+        _walk(ours, theirs, root, found)
     return Comparison(*(tuple(dict.fromkeys(each)) for each in (found.kept, found.changed, found.dropped, found.added)))
 
 

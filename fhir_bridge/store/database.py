@@ -4,7 +4,7 @@ Every transaction that may write takes its place at once (`BEGIN IMMEDIATE` on S
 of a lock; reading ones cannot write. Database errors leave here as `StoreError` without the values that caused them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -79,16 +79,30 @@ class Transaction:
 
     def insert_or_ignore(self, table: Table, **values: Any) -> bool:
         """Inserts a row unless its key exists; True if it was inserted. Waits for another transaction about to insert the same."""
-        insert = (postgresql.insert if self.on_postgresql else sqlite.insert)(table).values(**values)
+        insert = self._insert(table).values(**values)
         # without the option SQLAlchemy forgets the row count of an INSERT on PostgreSQL
         return self.execute(insert.on_conflict_do_nothing().execution_options(preserve_rowcount=True)).rowcount == 1
 
+    def insert_or_ignore_all(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Inserts those of `rows` (the same columns in each) whose key does not exist."""
+        if rows:
+            self.connection.execute(self._insert(table).on_conflict_do_nothing(), rows)
+
+    def upsert_all(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Inserts `rows` (the same columns in each), each over the row with the same key if there is one."""
+        if not rows:
+            return
+        insert = self._insert(table)
+        key = [column.name for column in table.primary_key]
+        rest = {name: insert.excluded[name] for name in rows[0] if name not in key}
+        self.connection.execute(insert.on_conflict_do_update(index_elements=key, set_=rest), rows)
+
     def upsert(self, table: Table, **values: Any) -> None:
         """Inserts a row, or overwrites the named columns of the row with the same key."""
-        insert = (postgresql.insert if self.on_postgresql else sqlite.insert)(table).values(**values)
-        key = [column.name for column in table.primary_key]
-        rest = {name: insert.excluded[name] for name in values if name not in key}
-        self.execute(insert.on_conflict_do_update(index_elements=key, set_=rest))
+        self.upsert_all(table, [values])
+
+    def _insert(self, table: Table) -> "postgresql.Insert | sqlite.Insert":
+        return (postgresql.insert if self.on_postgresql else sqlite.insert)(table)
 
 
 class Store:

@@ -29,10 +29,11 @@ class Link:
     updated_at: datetime
 
 
-def put(tx: Transaction, link: Link, *, kind: str, record_id: str) -> None:
-    """Stores the link whole (over an older one), and that it speaks for this record, beside those it spoke for before."""
-    tx.upsert(links, **{name: getattr(link, name) for name in Link.__slots__})
-    tx.insert_or_ignore(link_records, tenant=link.tenant, kind=kind, record_id=record_id, hospital=link.hospital, ours=link.ours)
+def put(tx: Transaction, found: Sequence[Link], *, kind: str, record_id: str) -> None:
+    """Stores each link whole (over an older one), and that it speaks for this record, beside those it spoke for before."""
+    tx.upsert_all(links, [{name: getattr(link, name) for name in Link.__slots__} for link in found])
+    speaks = [{"tenant": link.tenant, "kind": kind, "record_id": record_id, "hospital": link.hospital, "ours": link.ours} for link in found]
+    tx.insert_or_ignore_all(link_records, speaks)
 
 
 def of_record(tx: Transaction, tenant: str, kind: str, record_id: str, *, hospital: str | None = None) -> list[Link]:
@@ -56,6 +57,11 @@ def records_of(tx: Transaction, tenant: str, hospital: str, ours: str) -> list[t
 def by_ours(tx: Transaction, tenant: str, hospital: str, ours: str) -> Link | None:
     """The link of our `Type/uuid`."""
     return tx.one(Link, select(*_columns()).where(*_at(tenant, hospital), links.c.ours == ours))
+
+
+def of_ours(tx: Transaction, tenant: str, hospital: str, ours: Sequence[str]) -> list[Link]:
+    """The links of those of our `Type/uuid` that have one."""
+    return tx.every(Link, select(*_columns()).where(*_at(tenant, hospital), links.c.ours.in_(ours)))
 
 
 def by_theirs(tx: Transaction, tenant: str, hospital: str, theirs: str) -> list[Link]:

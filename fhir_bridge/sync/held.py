@@ -24,9 +24,8 @@ def load(job: Job, keys: Iterable[str]) -> dict[str, Link]:
         rows = {
             row.ours: row for row in links.of_record(tx, delivery.tenant, delivery.kind, delivery.record_id, hospital=delivery.hospital)
         }
-        for key in keys:
-            if key not in rows and (row := links.by_ours(tx, delivery.tenant, delivery.hospital, key)):
-                rows[key] = row
+        others = [key for key in keys if key not in rows]
+        rows |= {row.ours: row for row in links.of_ours(tx, delivery.tenant, delivery.hospital, others)}
     return {ours: _link(row) for ours, row in rows.items() if row.theirs}
 
 
@@ -52,8 +51,8 @@ def read_back(job: Job, entries: Sequence[Entry]) -> list[Entry]:
     return [shown.get(entry.key, entry) for entry in entries]
 
 
-def keep(tx: Transaction, job: Job, *, write: Write, entry: Entry, known: Mapping[str, str], adopted: Link | None = None) -> None:
-    """Store what the hospital holds for `write`, and whether that is what we sent. Raises the store's errors.
+def row(job: Job, write: Write, entry: Entry, *, known: Mapping[str, str], adopted: Link | None = None) -> links.Link:
+    """What is to be stored of `write`: what the hospital holds now, and whether that is what we sent.
 
     `adopted` is the link before a look found the resource there: it counts as sent only when it is what `write` would write, so
     that otherwise the next plan sends again.
@@ -62,10 +61,9 @@ def keep(tx: Transaction, job: Job, *, write: Write, entry: Entry, known: Mappin
     verdict = _verdict(write, entry, known)
     ours = write.ours or write.resource  # not what the hospital's small print made of it: the next plan compares with ours
     sent = ours if adopted is None or (verdict and verdict.whole) else adopted.sent
-    delivery = job.delivery
-    row = links.Link(
-        tenant=delivery.tenant,
-        hospital=delivery.hospital,
+    return links.Link(
+        tenant=job.delivery.tenant,
+        hospital=job.delivery.hospital,
         ours=write.key,
         theirs=None if gone else reference(entry),
         version=None if gone else entry.version or None,
@@ -73,9 +71,13 @@ def keep(tx: Transaction, job: Job, *, write: Write, entry: Entry, known: Mappin
         sent=documents.canonical(sent) if sent and not gone else None,
         seen=documents.dumps(entry.document) if entry.document and not gone else None,
         kept=documents.dumps(_told(verdict, write) if verdict else NOT_VISIBLE),
-        updated_at=tx.now,
+        updated_at=job.bridge.clock(),
     )
-    links.put(tx, row, kind=delivery.kind, record_id=delivery.record_id)
+
+
+def keep(tx: Transaction, job: Job, rows: Sequence[links.Link]) -> None:
+    """Store `rows` as what the delivery's record became. Raises the store's errors."""
+    links.put(tx, rows, kind=job.delivery.kind, record_id=job.delivery.record_id)
 
 
 def reference(entry: Entry) -> str:

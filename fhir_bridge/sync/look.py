@@ -93,9 +93,9 @@ def _adopt(
 ) -> None:
     adopted = [(write, finding.entry) for write, finding in findings if isinstance(finding, Adopt)]
     known = held.known(links) | {entry.key: held.reference(entry) for _, entry in adopted}
+    rows = [held.row(job, write, entry, known=known, adopted=links.get(write.key, Link(""))) for write, entry in adopted]
     with job.bridge.store.transaction() as tx:
-        for write, entry in adopted:
-            held.keep(tx, job, write=write, entry=entry, known=known, adopted=links.get(write.key, Link("")))
+        held.keep(tx, job, rows)
         detail = documents.dumps({"looked_for": len(findings), "found": len(adopted)})
         outbox.finish_attempt(tx, job.lease, attempt, "found" if adopted else "absent", detail)
         outbox.settle(tx, job.lease, job.delivery, state="pending")

@@ -35,9 +35,8 @@ def settle(tx: Transaction, bridge: Bridge, *, lease: Lease, delivery: Delivery,
 
 def _speaks_for(tx: Transaction, delivery: Delivery, keys: tuple[str, ...]) -> None:
     """What was there already (the patient of an earlier session) speaks for this record too."""
-    for key in keys:
-        if row := links.by_ours(tx, delivery.tenant, delivery.hospital, key):
-            links.put(tx, row, kind=delivery.kind, record_id=delivery.record_id)
+    found = links.of_ours(tx, delivery.tenant, delivery.hospital, keys)
+    links.put(tx, found, kind=delivery.kind, record_id=delivery.record_id)
 
 
 def _stop(tx: Transaction, bridge: Bridge, *, lease: Lease, delivery: Delivery, end: Stopped) -> None:

@@ -60,11 +60,11 @@ def _take(job: Job, step: Step, links: dict[str, Link], *, last: Done | None) ->
 def _store(job: Job, step: Step, attempt: Attempt, result: Result, *, links: dict[str, Link], last: Done | None) -> None:
     writes = {write.key: write for write in step.writes}
     known = held.known(links) | {entry.key: held.reference(entry) for entry in result.entries}
+    rows = [held.row(job, writes[entry.key], entry, known=known) for entry in result.entries]
     with job.bridge.store.transaction() as tx:
         if result.word is not None:
             outbox.finish_attempt(tx, job.lease, attempt, result.word)
-        for entry in result.entries:
-            held.keep(tx, job, write=writes[entry.key], entry=entry, known=known)
+        held.keep(tx, job, rows)
         if result.word == "delivered" and last:
             settle(tx, job.bridge, lease=job.lease, delivery=job.delivery, end=last)
     for entry in result.entries:
@@ -85,8 +85,9 @@ def _not_there_yet(job: Job, step: Step, links: dict[str, Link]) -> Step | End:
 def _looked(job: Job, write: Write, links: dict[str, Link]) -> End | None:
     match look.find(job, write, held.known(links)):
         case Adopt(entry):
+            row = held.row(job, write, entry, known=held.known(links), adopted=Link(""))
             with job.bridge.store.transaction() as tx:
-                held.keep(tx, job, write=write, entry=entry, known=held.known(links), adopted=Link(""))
+                held.keep(tx, job, [row])
             links[write.key] = held.link_of(entry, sent=None)
             return None
         case Nothing():

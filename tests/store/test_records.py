@@ -85,8 +85,8 @@ def link(ours: str = "Patient/0001", theirs: str | None = "Patient/77") -> links
 
 def test_a_link_is_found_from_both_sides_and_from_the_record(store: Store) -> None:
     with store.transaction() as tx:
-        links.put(tx, link(), kind="session", record_id="S-1")
-        links.put(tx, link("Encounter/0002", None), kind="session", record_id="S-1")
+        links.put(tx, [link()], kind="session", record_id="S-1")
+        links.put(tx, [link("Encounter/0002", None)], kind="session", record_id="S-1")
     with store.reading() as tx:
         assert links.by_ours(tx, "clinic", "north", "Patient/0001") == link()
         assert links.by_theirs(tx, "clinic", "north", "Patient/77") == [link()]
@@ -97,8 +97,8 @@ def test_a_link_is_found_from_both_sides_and_from_the_record(store: Store) -> No
 
 def test_one_patient_speaks_for_every_session(store: Store) -> None:
     with store.transaction() as tx:
-        links.put(tx, link(), kind="session", record_id="S-1")
-        links.put(tx, link(theirs="Patient/78"), kind="session", record_id="S-2")
+        links.put(tx, [link()], kind="session", record_id="S-1")
+        links.put(tx, [link(theirs="Patient/78")], kind="session", record_id="S-2")
     with store.reading() as tx:
         assert links.of_record(tx, "clinic", "session", "S-1") == [link(theirs="Patient/78")]
         assert links.records_of(tx, "clinic", "north", "Patient/0001") == [("session", "S-1"), ("session", "S-2")]
