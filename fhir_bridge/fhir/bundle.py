@@ -5,13 +5,12 @@ A contained resource is a part of what contains it and stays there.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_bridge.errors import Fault, Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One request of a transaction or batch. `url` is relative (`Encounter/1`); `resource` is None for DELETE and GET."""
 
     method: str
@@ -88,13 +87,16 @@ def _bundle(kind: str, entries: Iterable[Entry]) -> dict[str, Any]:
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
-    request = {"method": entry.method, "url": entry.url, "ifMatch": entry.if_match, "ifNoneExist": entry.if_none_exist}
-    parts = {
-        "fullUrl": entry.full_url,
-        "resource": entry.resource,
-        "request": {name: value for name, value in request.items() if value is not None},
-    }
-    return {name: value for name, value in parts.items() if value is not None}
+    request = {"method": entry.method, "url": entry.url}
+    if entry.if_match is not None:
+        request["ifMatch"] = entry.if_match
+    if entry.if_none_exist is not None:
+        request["ifNoneExist"] = entry.if_none_exist
+    made: dict[str, Any] = {} if entry.full_url is None else {"fullUrl": entry.full_url}
+    if entry.resource is not None:
+        made["resource"] = entry.resource
+    made["request"] = request
+    return made
 
 
 def _placed(document: object, at: str, full_url: str | None = None) -> Iterable[Placed]:

@@ -23,6 +23,7 @@ class _Step(NamedTuple):
     targets: frozenset[str]
     whole: bool
     pointing: bool  # a Reference, or a whole Resource
+    right: frozenset[str]  # the types a reference here may name
 
 
 @dataclass(slots=True)
@@ -49,48 +50,59 @@ def _object(node: dict[str, Any], plan: "_Plan", at: Place, found: Walk) -> None
     for rule in plan.rules:
         if broken := rule(node):
             found.add(at, broken)
-    if plan.names.isdisjoint(node):  # most objects are codings and the like, and end here
-        return
     chosen: dict[str, str] = {}
+    steps = plan.steps
     for key, value in node.items():
-        step = plan.steps.get(key)
+        step = steps.get(key)
         if step is None:
             continue
         if step.choice and chosen.setdefault(step.choice, key.lstrip("_")) != key.lstrip("_"):
             found.add(at, f"has more than one {step.choice}; keep one")
         if isinstance(value, list):
             _list(value, step, (at, key), found, node)
-        else:
-            _single(value, step, (at, key), found)
+        elif isinstance(value, dict):
+            _inner(value, step, at, key, found)
+        elif step.whole:
+            _whole(value, (at, key), found)
 
 
-def _single(value: object, step: _Step, at: Place, found: Walk) -> None:
-    if not isinstance(value, dict):
-        if step.whole and not isinstance(value, int):  # JSON Schema takes 30.0 for whole; R4's pattern for integer doesn't
-            found.add(at, "must be a whole number, written without a point")
-    elif step.pointing:
-        _pointing(value, step, at, found)
+def _inner(value: dict[str, Any], step: _Step, at: Place, key: str | int, found: Walk) -> None:
+    """An object: most are codings and the like, and end here."""
+    if step.pointing:
+        _pointing(value, step, (at, key), found)
     elif step.type:
-        _object(value, _PLANS[step.type], at, found)
+        plan = _PLANS[step.type]
+        if plan.rules or not plan.names.isdisjoint(value):
+            _object(value, plan, (at, key), found)
+
+
+def _whole(value: object, at: Place, found: Walk) -> None:
+    if not isinstance(value, int):  # JSON Schema takes 30.0 for whole; R4's pattern for integer doesn't
+        found.add(at, "must be a whole number, written without a point")
 
 
 def _pointing(value: dict[str, Any], step: _Step, at: Place, found: Walk) -> None:
     if step.type == "Resource":
         found.inside.append((at, value))
         return
-    if "reference" in value:
-        broken = reference_fault(value["reference"], step.targets, resource=found.resource, container=found.container)
+    text = value.get("reference")
+    if isinstance(text, str) and text.partition("/")[0] not in step.right:  # else whatever follows, it is right
+        broken = reference_fault(text, step.targets, resource=found.resource, container=found.container)
         if broken:
             found.add((at, "reference"), broken)
-    _object(value, _PLANS["Reference"], at, found)
+    plan = _PLANS["Reference"]
+    if not plan.names.isdisjoint(value):
+        _object(value, plan, at, found)
 
 
 def _list(values: list[Any], step: _Step, at: Place, found: Walk, node: dict[str, Any]) -> None:
     for index, value in enumerate(values):
-        if value is None:
+        if isinstance(value, dict):
+            _inner(value, step, at, index, found)
+        elif value is None:
             _null(index, at, found, node)
-        else:
-            _single(value, step, (at, index), found)
+        elif step.whole:
+            _whole(value, (at, index), found)
 
 
 def _null(index: int, at: Place, found: Walk, node: dict[str, Any]) -> None:
@@ -119,7 +131,8 @@ class _Plans(dict[str, _Plan]):
             whole = e.type in elements.WHOLE_NUMBERS
             if not primitive or e.choice or whole or e.many:
                 pointing = e.type in ("Reference", "Resource")
-                found[name] = _Step("" if primitive else e.type, e.choice, e.targets, whole, pointing)
+                right = (e.targets or elements.resource_names()) if e.type == "Reference" else frozenset()
+                found[name] = _Step("" if primitive else e.type, e.choice, e.targets, whole, pointing, right)
         self[kind] = plan = _Plan(RULES.get(kind, ()), found, frozenset(found))
         return plan
 
