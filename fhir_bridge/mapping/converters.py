@@ -208,7 +208,9 @@ class Concept(Converter):
         return _narrow(Candidates(words, defaults.pop() if len(defaults) == 1 else None))
 
     def claims(self, value: Any) -> Iterator[tuple[str | int, ...]]:
-        yield ("text",)
+        words = {word for _, key in self._codings(value) if key in self.table.read for word in self.table.read[key].words}
+        if value.get("text") in {self.table.names.get(word) for word in words}:  # another text may say more than the codes
+            yield ("text",)
         for index, key in self._codings(value):
             if key in self.table.read:
                 yield from (("coding", index, part) for part in ("system", "code", "display"))

@@ -157,16 +157,16 @@ def _links(readings: list[tuple[int, Reading]], documents: Sequence[Tree[str, An
     strangers: dict[int, str] = {}
     for index, reading in readings:
         for template, reference in reading.references():
-            known = links.setdefault(template, [reference])
-            if not any(_same(reference, one) for one in known):
+            name = f"{index}{reference}" if reference.startswith("#") else reference  # what is contained is known inside alone
+            if not any(_same(name, one) for one in links.setdefault(template, [name])):
                 strangers[index] = f"refers to another {template} than the rest of the record"
     return links, strangers
 
 
 def _same(reference: str, known: str) -> bool:
     """`https://hospital.example/fhir/Patient/1/_history/2` is `Patient/1`."""
-    bare = reference.partition("/_history/")[0]
-    return bare == known or bare.endswith(f"/{known}")
+    one, other = (text.partition("/_history/")[0] for text in (reference, known))
+    return one == other or one.endswith(f"/{other}") or other.endswith(f"/{one}")
 
 
 __all__ = ["Mapping", "Read"]

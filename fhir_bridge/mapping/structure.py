@@ -74,7 +74,8 @@ class Obj(Part):
     def _read_one(self, part: Part, value: Any, at: At, said: list[Said]) -> None:
         """A part that may be missing: when it is there and not as it is written here, that is said and nothing else is lost."""
         if isinstance(part, Const):
-            said.append(Said(part, at, claims=(at,)))
+            other = at[-1] == "text" and value != part.value  # a display repeats its code, a text may say more than ours
+            said.append(Said(part, at, claims=() if other else (at,)))
             return
         mark = len(said)
         if reason := part.read(value, at, said):
