@@ -32,7 +32,7 @@ def command(file: BinaryIO, back: bool, ndjson: bool, site: str, as_json: bool) 
     document says contradictory things end with exit code 1.
     """
     turn = _turn(bootstrap.site(Settings.from_environ(), site), back)
-    if ndjson or str(file.name).endswith(".ndjson"):
+    if ndjson or str(getattr(file, "name", "")).endswith(".ndjson"):
         failed = _each_line(file, turn)
     else:
         found, told, failed = turn(read(file))
