@@ -9,7 +9,7 @@ from fhir_bridge.sandbox.ledger import Told
 DAY = datetime(2026, 3, 10, 8, tzinfo=UTC)
 # What of one session each hospital holds as a resource of its own; athenahealth takes nothing, all of it is left to a person.
 PARTS: dict[str, dict[str, int]] = {
-    "hapi": {"Encounter": 1, "Procedure": 1, "Observation": 2, "Communication": 1},
+    "hapi": {"Encounter": 1, "Procedure": 1, "Observation": 2, "Communication": 1, "DocumentReference": 1},
     "epic": {"DocumentReference": 1, "Procedure": 1, "Observation": 2, "Communication": 1},
     "oracle": {"Encounter": 1, "Procedure": 1, "Observation": 2, "DocumentReference": 1},
     "athena": {},
