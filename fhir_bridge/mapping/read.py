@@ -58,7 +58,10 @@ class Reading:
                     yield loop, one.part, one.value
 
     def says_something(self) -> bool:
-        return any(isinstance(one.part, Hole) and not one.problem for one in self.said)
+        """Was anything read of what makes such a resource exist? Else its absence from a record withdraws nothing."""
+        loops = self.template.all_loops
+        said = (one.part for one in self.said if isinstance(one.part, Hole) and not one.problem)
+        return any(self.template.when.speaks_of(hole.path, loops) for hole in said)
 
     def references(self) -> Iterable[tuple[str, str]]:
         return ((one.part.template, one.value) for one in self.said if isinstance(one.part, Ref))
