@@ -133,11 +133,6 @@ def test_every_placeholder_of_a_story_is_written_at_its_place(case: Path):
     assert len(list(copies(record))) > 1
 
 
-def is_appointment(case: Path) -> bool:
-    """Its id is its follow-up's, and which session it follows is not sent."""
-    return case.stem.startswith("appointment")
-
-
 def written_without(record: Record, path: tuple[str | int, ...]) -> Any:
     """What is written without that leaf, or which fields are then said to be missing."""
     try:
@@ -161,7 +156,7 @@ def test_no_leaf_of_a_story_is_unsaid(case: Path):
     record = story(case)
     before = SHIPPED.to_fhir(record).resources
     told = {path for path, _ in leaves(record) if not same(written_without(record, path), before)}
-    assert [path for path, _ in leaves(record) if path not in told] == ([("id",), ("session", "id")] if is_appointment(case) else [])
+    assert [path for path, _ in leaves(record) if path not in told] == []
 
 
 def test_the_second_reading_of_the_templates_sees_a_loss():
