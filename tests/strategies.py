@@ -155,7 +155,8 @@ def _series(clock: Clock) -> Record:
     if clock.draw(BOOL):
         series["plan"] = [_planned_day(clock, day) for day in range(1, days + 1)]
     if clock.draw(BOOL):
-        ended = {"ended_at": clock.at(clock.minutes + 60)} if series["status"] == "finished" or clock.draw(BOOL) else {}
+        over = series["status"] == "finished" or (series["status"] != "active" and clock.draw(BOOL))
+        ended = {"ended_at": clock.at(clock.minutes + 60)} if over else {}
         series["stay"] = {"id": clock.draw(parts.ids()), "started_at": clock.at(-60)} | ended
     return series
 

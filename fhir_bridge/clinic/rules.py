@@ -258,6 +258,8 @@ def _series(session: Document) -> Iterator[Fault]:
     stay = series.get("stay", {})
     if stay and series.get("status") == "finished" and "ended_at" not in stay:
         yield Fault("series.stay.ended_at", "is required when series.status is finished; add it")
+    if stay and series.get("status") == "active" and "ended_at" in stay:
+        yield Fault("series.stay.ended_at", "is not for a series that is active; leave it out or correct series.status")
     yield from _order(stay, "started_at", "ended_at", at="series.stay.")
     yield from _within_stay(session, stay)
 

@@ -1,8 +1,8 @@
 """The words that are the clinic's own: states, reasons, places. Drugs, fluids, conditions and reactions are words of the code tables."""
 
 SESSION_STATES = (
-    "scheduled", "arrived", "checked-in", "in-progress", "paused", "completed", "stopped", "not-started", "cancelled", "no-show",
-    "entered-in-error",
+    "scheduled", "arrived", "checked-in", "attended", "in-progress", "paused", "completed", "stopped", "not-started", "cancelled",
+    "no-show", "entered-in-error",
 )  # fmt: skip
 REASONS = (
     "adverse-reaction", "patient-refused", "clinical-decision", "no-iv-access", "vitals-out-of-range", "contraindication",
