@@ -15,11 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fhir_bridge import bootstrap
 from fhir_bridge.errors import BridgeError
+from fhir_bridge.settings import Secret, Settings
+from fhir_bridge.store import clients
 
 READY_SECONDS = 20.0
 DELIVERED_SECONDS = 60.0
 STOP_SECONDS = 75.0
+POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +34,15 @@ class Service:
     key: str
     hospital: str
 
-    def post(self, path: str, body: bytes, *, key: str) -> dict[str, Any]:
-        """POST a record; raises `BridgeError` with the answer's problem details when it is refused."""
-        return self._call("POST", path, body, {"Content-Type": "application/json", "Idempotency-Key": key})
+    def doors(self) -> frozenset[str]:
+        """The kinds of records that can be posted: `session`, `appointment` …"""
+        paths = self._call("GET", "/openapi.json", None, {})["paths"]
+        return frozenset(path.removeprefix("/api/v1/").removesuffix("s") for path, methods in paths.items() if "post" in methods)
+
+    def post(self, file: Path) -> dict[str, Any]:
+        """POST the record in `file` (`session-1.json`); raises `BridgeError` with the problem details when it is refused."""
+        headers = {"Content-Type": "application/json", "Idempotency-Key": f"demo/{file.parent.name}/{file.name}"}
+        return self._call("POST", f"/api/v1/{file.name.partition('-')[0]}s", file.read_bytes(), headers)
 
     def delivered(self, path: str) -> dict[str, Any]:
         """The record at `path` once no delivery of it moves any more."""
@@ -41,7 +51,7 @@ class Service:
             shown = self._call("GET", path, None, {})
             if shown["deliveries"] and all(delivery["state"] in ("delivered", "dead") for delivery in shown["deliveries"]):
                 return shown
-            time.sleep(0.1)
+            time.sleep(POLL_SECONDS)
         raise BridgeError(f"{path} was not delivered within {DELIVERED_SECONDS:.0f} s; `fhir-bridge status` says why")
 
     def wait(self) -> None:
@@ -72,31 +82,30 @@ def running_service(*, hospital: str | None, like: str) -> Iterator[Service]:
             port = _free_port()
             hospital = f"http://127.0.0.1:{port}/fhir"
             stack.enter_context(_process("sandbox", "serve", "--like", like, "--port", str(port)))
-            _wait_for(f"{hospital}/metadata")
-        port = _free_port()
+        port, database = _free_port(), f"sqlite:///{folder / 'demo.sqlite'}"
+        key = _new_key(database)
         settings = {
-            "FHIR_BRIDGE_DATABASE_URL": f"sqlite:///{folder / 'demo.sqlite'}",
+            "FHIR_BRIDGE_DATABASE_URL": database,
             "FHIR_BRIDGE_HOSPITAL": hospital,
             "FHIR_BRIDGE_PORT": str(port),
-            "FHIR_BRIDGE_POLL_INTERVAL_SECONDS": "0.1",
+            "FHIR_BRIDGE_WEB_WORKERS": "1",
+            "FHIR_BRIDGE_POLL_INTERVAL_SECONDS": str(POLL_SECONDS),
         }
-        key = _new_key(settings)
         stack.enter_context(_process("serve", "--with-worker", settings=settings))
+        _wait_for(f"{hospital}/metadata")
         _wait_for(f"http://127.0.0.1:{port}/readyz")
         yield Service(f"http://127.0.0.1:{port}", key, hospital)
 
 
-def _new_key(settings: Mapping[str, str]) -> str:
-    _run("db", "upgrade", settings=settings)
-    found: str = json.loads(_run("clients", "add", "demo", "--json", settings=settings))["key"]
-    return found
-
-
-def _run(*arguments: str, settings: Mapping[str, str]) -> str:
-    done = subprocess.run(_ourselves(arguments), env=_environment(settings), capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        raise BridgeError(f"fhir-bridge {' '.join(arguments)}: {done.stderr.strip()}")
-    return done.stdout
+def _new_key(database: str) -> str:
+    """A key for the clinic's API, in a fresh database."""
+    settings = Settings(database_url=Secret(database))
+    bootstrap.prepare(settings)
+    store = bootstrap.store(settings)
+    with store.transaction() as tx:
+        key = clients.add(tx, tenant="default", id="demo", name="demo", kind="clinic", now=tx.now)
+    store.close()
+    return key
 
 
 @contextmanager
@@ -127,7 +136,7 @@ def _wait_for(url: str) -> None:
                 if reply.status == 200:
                     return
         except OSError:
-            time.sleep(0.1)
+            time.sleep(POLL_SECONDS)
     raise BridgeError(f"{url} did not answer within {READY_SECONDS:.0f} s")
 
 

@@ -1,0 +1,57 @@
+"""How the demonstration is shown: a screen for each case, with what was posted, what the hospital holds, and what it kept."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from fhir_bridge.cli.demo_story import Story
+
+SHORT = 8  # characters of an id that are enough to tell it by
+
+
+def show(console: Console, case: Path, stories: Sequence[Story]) -> None:
+    """One case."""
+    about = case / "about.txt"
+    console.print(f"\n[bold]{case.name}[/]")
+    console.print(about.read_text().strip() if about.exists() else "")
+    console.print(_posted(stories))
+    console.print(_holds(stories))
+    for verdict in ("changed", "dropped"):
+        if paths := sorted({path for story in stories for path in story.paths(verdict)}):
+            console.print(f"The hospital {verdict}: {', '.join(paths)}")
+
+
+def close(console: Console, stories: Sequence[Story]) -> None:
+    """The last line."""
+    console.print(f"\n{sum(story.equal for story in stories)} of {len(stories)} records carried to the hospital and back, equal.")
+
+
+def _posted(stories: Sequence[Story]) -> Table:
+    table = Table("posted", "record", "patient", "status", "delivery", "sent", "kept", "came back", box=None, pad_edge=False)
+    for story in stories:
+        back = "[green]equal[/]" if story.equal else "[red]DIFFERENT[/]"
+        record = f"{story.record} v{story.version}"
+        kept = f"{story.kept}" if story.kept == len(story.sent) else f"[yellow]{story.kept}[/]"
+        table.add_row(f"{story.file}.json", record, story.patient, story.status, story.state, str(len(story.sent)), kept, back)
+    return table
+
+
+def _holds(stories: Sequence[Story]) -> Table:
+    """What the hospital holds of all records of the case, a line for each type, each resource at its last version."""
+    by_type: dict[str, dict[str, str]] = defaultdict(dict)
+    for story in stories:
+        for one in story.sent:
+            kind, _, identity = one["theirs"].partition("/")
+            by_type[kind][identity] = one["version"] or "?"
+    table = Table("the hospital holds", "how many", "versions", "ids", box=None, pad_edge=False)
+    for kind, versions in sorted(by_type.items()):
+        table.add_row(kind, str(len(versions)), ", ".join(sorted(set(versions.values()))), _ids(list(versions)))
+    return table
+
+
+def _ids(ids: Sequence[str]) -> str:
+    first = ids[0] if len(ids[0]) <= SHORT else f"{ids[0][:SHORT]}…"
+    return first if len(ids) == 1 else f"{first} and {len(ids) - 1} more"

@@ -1,0 +1,105 @@
+"""One record of the demonstration as it went: what was posted, what the hospital holds, what it kept, and whether it came back equal."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from fhir_bridge import documents
+from fhir_bridge.clinic import records
+from fhir_bridge.errors import BridgeError
+from fhir_bridge.hospital.client import Call, Client, Reply
+from fhir_bridge.sync import convert
+from fhir_bridge.sync.bridge import Site
+
+KINDS = ("session", "appointment")
+AT_ONCE = 50  # resources asked for in one search
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """`sent` are the resources as the bridge tells them (`theirs`, `version`, `kept`); `held` the hospital's documents themselves."""
+
+    case: str
+    file: str
+    record: str
+    version: int
+    patient: str
+    status: str
+    state: str
+    sent: tuple[dict[str, Any], ...] = ()
+    posted: dict[str, Any] = field(default_factory=dict, repr=False)
+    held: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+    equal: bool = False
+
+    def compared(self, site: Site) -> "Story":
+        """With `equal` told: the clinic record read from the hospital's documents is the one that was posted, to the last digit."""
+        kind = records.kind_of(self.posted)
+        expected = records.load(kind, self.posted, zone=site.zone)
+        back = convert.map_back(site.mapping, list(self.held)).record if self.held else {}
+        return replace(self, equal=documents.canonical(back) == documents.canonical(expected))
+
+    def paths(self, verdict: str) -> list[str]:
+        """What the hospital `changed` or `dropped`, each path once."""
+        return sorted({path for one in self.sent if one["kept"] for path in one["kept"].get(verdict, ())})
+
+    @property
+    def kept(self) -> int:
+        """How many of the resources the hospital kept as they were sent."""
+        return sum(bool(one["kept"] and one["kept"].get("whole")) for one in self.sent)
+
+    def data(self) -> dict[str, Any]:
+        """All of it as JSON, without the documents."""
+        return {
+            "case": f"{self.case}/{self.file}",
+            "record": self.record,
+            "version": self.version,
+            "state": self.state,
+            "equal": self.equal,
+            "kept": self.kept,
+            "resources": [{"is": one["theirs"], "version": one["version"], "kept": one["kept"]} for one in self.sent],
+        }
+
+
+def told(file: Path, answer: dict[str, Any], shown: dict[str, Any], hospital: Client) -> Story:
+    """The story of `file`: `answer` is the door's, `shown` what the bridge tells once the record is delivered."""
+    posted = documents.loads(file.read_bytes())
+    sent = tuple(one for delivery in shown["deliveries"] for one in delivery["resources"] if one["theirs"])
+    return Story(
+        case=file.parent.name,
+        file=file.stem,
+        record=answer["id"],
+        version=answer["version"],
+        patient=posted["patient"]["id"],
+        status=posted.get("status") or posted["follow_up"]["status"],
+        state=", ".join(delivery["state"] for delivery in shown["deliveries"]),
+        sent=sent,
+        posted=posted,
+        held=tuple(_held(hospital, [one["theirs"] for one in sent])),
+    )
+
+
+def _held(hospital: Client, references: Sequence[str]) -> list[dict[str, Any]]:
+    """The documents the hospital shows for `references`, in this order."""
+    by_type = defaultdict(list)
+    for reference in references:
+        by_type[reference.partition("/")[0]].append(reference.partition("/")[2])
+    parts = [(kind, ids[start : start + AT_ONCE]) for kind, ids in by_type.items() for start in range(0, len(ids), AT_ONCE)]
+    found = {f"{kind}/{one['id']}": one for kind, ids in parts for one in _searched(hospital, kind, ids)}
+    return [found.get(reference) or _read(hospital, reference) for reference in references]
+
+
+def _searched(hospital: Client, kind: str, ids: list[str]) -> list[dict[str, Any]]:
+    call = Call("GET", f"{kind}?_id={','.join(ids)}&_count={AT_ONCE}", headers={"Cache-Control": "no-cache"})
+    reply = hospital.send(call)
+    entries = reply.body.get("entry", []) if isinstance(reply, Reply) and reply.resource_type == "Bundle" else []
+    return [entry["resource"] for entry in entries if entry["resource"]["resourceType"] == kind]
+
+
+def _read(hospital: Client, reference: str) -> dict[str, Any]:
+    reply = hospital.send(Call("GET", reference))
+    if isinstance(reply, Reply) and reply.status == 200:
+        found: dict[str, Any] = reply.body
+        return found
+    raise BridgeError(f"the hospital does not give {reference} back")
