@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import make_url
 
@@ -13,8 +14,10 @@ import fhir_bridge
 from fhir_bridge import clock, settings
 from fhir_bridge.clinic.records import Records
 from fhir_bridge.clinic.vitals import Vital
+from fhir_bridge.documents import loads
 from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.fhir import elements
+from fhir_bridge.hospital.backend_services import BackendServices
 from fhir_bridge.hospital.capabilities import site_file
 from fhir_bridge.hospital.client import Client, Deadlines
 from fhir_bridge.hospital.sign_in import Anonymous, Basic, Bearer, SignIn
@@ -23,6 +26,7 @@ from fhir_bridge.mapping import fields
 from fhir_bridge.settings import Settings
 from fhir_bridge.store.database import Store
 from fhir_bridge.sync.bridge import Bridge, Hospital, Site
+from fhir_bridge.sync.keys import Folder
 
 
 def bridge(given: Settings) -> Bridge:
@@ -35,6 +39,7 @@ def bridge(given: Settings) -> Bridge:
         rng=random.SystemRandom(),
         new_id=lambda: str(uuid.uuid4()),
         audit_key=_audit_key(given),
+        keys=Folder(given.keys) if given.keys else None,
         lease_seconds=given.lease_seconds,
         deadline_seconds=given.deadline_seconds,
         poll_interval_seconds=given.poll_interval_seconds,
@@ -87,19 +92,41 @@ def _shipped_mappings() -> Path:
 def _hospital(described: settings.Hospital, given: Settings) -> Hospital:
     total = given.deadline_seconds
     deadlines = Deadlines(connect=min(5.0, total), read=min(30.0, total), total=total)
-    client = Client(described.base_url, sign_in=_sign_in(described), deadlines=deadlines)
+    client = Client(described.base_url, sign_in=_sign_in(described, given), deadlines=deadlines)
     return Hospital(described.name, client, site_file=site_file(described.rules))
 
 
-def _sign_in(described: settings.Hospital) -> SignIn:
+def _sign_in(described: settings.Hospital, given: Settings) -> SignIn:
     secret = {part: text.reveal() for part, text in described.secrets.items()}
     match described.sign_in:
         case "bearer":
             return Bearer(secret["token"])
         case "basic":
             return Basic(secret["username"], secret["password"])
+        case "smart":
+            return _smart(described.base_url, secret, given)
         case _:
             return Anonymous()
+
+
+def _smart(base_url: str, secret: Mapping[str, str], given: Settings) -> SignIn:
+    """SMART Backend Services with the hospital's own key file, else with the key of our folder that signs at the time."""
+
+    def signing() -> dict[str, Any]:
+        if "key" in secret:
+            found: dict[str, Any] = loads(secret["key"].encode())
+            return found
+        return Folder(given.keys or Path()).signing(clock.utc_now())
+
+    return BackendServices(
+        base_url,
+        client_id=secret["client_id"],
+        key=signing,
+        scope=secret["scope"],
+        now=clock.utc_now,
+        new_id=lambda: str(uuid.uuid4()),
+        token_url=secret.get("token_url", ""),
+    )
 
 
 def _audit_key(given: Settings) -> bytes:

@@ -23,7 +23,8 @@ DEFAULT_SITE = "default"
 DEFAULT_VALUES = MappingProxyType({"system": "https://clinic.example/id", "extension": "https://clinic.example/extension"})
 MIN_KEY_LENGTH = 32
 RULES = {"vendor", "deny", "known_good", "references", "patient_system", "observation_codes", "entries_per_call", "bytes_per_call"}
-SIGN_INS = {"none": (), "bearer": ("token",), "basic": ("username", "password")}
+SIGN_INS = {"none": (), "bearer": ("token",), "basic": ("username", "password"), "smart": ("client_id", "scope")}
+MAY_SAY = {"smart": ("key", "token_url")}  # parts a sign-in can do without
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Settings:
     """Everything the bridge is told from outside, checked."""
 
     database_url: Secret = field(default_factory=lambda: Secret("sqlite:///var/fhir_bridge.sqlite"))
+    keys: Path | None = None  # the folder of the keys we sign in to hospitals with
     audit_key: Secret | None = None  # seals the audit trail; beside a SQLite file one is made and kept
     host: str = "127.0.0.1"
     port: int = 8080
@@ -95,6 +97,7 @@ class Settings:
         if url := values.pop("hospital"):
             _check_address(url, path=f"{PREFIX}HOSPITAL", faults=faults)
             hospitals.setdefault("hospital", Hospital("hospital", url))
+        _check_keys(hospitals, values["keys"], faults)
         if faults:
             raise Refused(faults)
         return cls(**values, sites=_complete(sites, hospitals), hospitals=MappingProxyType(hospitals))
@@ -109,6 +112,7 @@ def _environment(faults: list[Fault]) -> dict[str, Any]:
     values = {
         "database_url": _env_secret(env, "DATABASE_URL", faults) or defaults.database_url,
         "audit_key": audit_key,
+        "keys": Path(folder) if (folder := env.str("KEYS", "")) else None,
         "host": env.str("HOST", defaults.host),
         "port": env.int("PORT", defaults.port, validate=_between(0, 65535)),
         "web_workers": env.int("WEB_WORKERS", defaults.web_workers, validate=_between(1, 64)),
@@ -189,12 +193,19 @@ def _hospital(name: str, table: dict[str, Any], *, folder: Path, faults: list[Fa
     parts = SIGN_INS.get(sign_in, ())
     base_url = _text(table, "base_url", path=path, faults=faults)
     _check_address(base_url, path=f"{path}.base_url", faults=faults)
+    parts += tuple(part for part in MAY_SAY.get(sign_in, ()) if part in table or f"{part}_file" in table)
     secrets = {part: _secret(table, part, path=path, folder=folder, faults=faults) for part in parts}
     known = {"base_url", "sign_in", "rules"} | {spelling for part in parts for spelling in (part, f"{part}_file")}
     _refuse_unknown(table, known=known, path=path, faults=faults)
     rules = _tables(table, path=path, faults=faults, only="rules").get("rules", {})
     _refuse_unknown(rules, known=RULES, path=f"{path}.rules", faults=faults)
     return Hospital(name, base_url, sign_in=sign_in, secrets=MappingProxyType(secrets), rules=rules)
+
+
+def _check_keys(hospitals: Mapping[str, Hospital], folder: Path | None, faults: list[Fault]) -> None:
+    for name, hospital in hospitals.items():
+        if hospital.sign_in == "smart" and folder is None and "key" not in hospital.secrets:
+            faults.append(Fault(f"hospitals.{name}.key", f"is missing; set key_file to a private JWK, or {PREFIX}KEYS to our keys' folder"))
 
 
 def _secret(table: dict[str, Any], part: str, *, path: str, folder: Path, faults: list[Fault]) -> Secret:

@@ -48,7 +48,7 @@ class BackendServices:
         base_url: str,
         *,
         client_id: str,
-        key: dict[str, Any],
+        key: dict[str, Any] | Callable[[], dict[str, Any]],
         scope: str,
         now: Callable[[], datetime],
         new_id: Callable[[], str],
@@ -57,9 +57,12 @@ class BackendServices:
         deadlines: Deadlines = Deadlines(connect=5, read=10, total=20),  # noqa: B008 - a frozen value
         verify: bool | str = True,
     ) -> None:
-        """`key` is a private JWK with `kid` (RSA for RS384, P-384 for ES384). Raises `Refused` on another, or on a plain-http endpoint."""
+        """`key` is a private JWK with `kid` (RSA for RS384, P-384 for ES384), or tells the one that signs now, so that it may be rotated.
+
+        Raises `Refused` on another key, or on a plain-http endpoint.
+        """
         self._base, self._client_id, self._scope, self._fixed = base_url, client_id, scope, token_url
-        self._key, self._algorithm = signing_key(key)
+        self._key_now = key if callable(key) else _always(key)
         self._now, self._new_id = now, new_id
         self._options: dict[str, Any] = {"session": session, "deadlines": deadlines, "max_reply_bytes": 100_000, "verify": verify}
         self._lock = Lock()
@@ -121,6 +124,10 @@ class BackendServices:
 
     def _assertion(self, endpoint: str) -> str:
         now = self._now()
+        try:
+            key, algorithm = signing_key(self._key_now())
+        except (Refused, OSError, ValueError) as error:
+            raise SignInFailed(f"our key cannot be used: {error if isinstance(error, Refused) else type(error).__name__}") from error
         claims = {
             "iss": self._client_id,
             "sub": self._client_id,
@@ -129,13 +136,18 @@ class BackendServices:
             "iat": int(now.timestamp()),
             "jti": self._new_id(),
         }
-        header = {"alg": self._algorithm, "kid": self._key.kid, "typ": "JWT"}
-        return jwt.encode(header, claims, self._key, algorithms=list(ALGORITHMS))
+        header = {"alg": algorithm, "kid": key.kid, "typ": "JWT"}
+        return jwt.encode(header, claims, key, algorithms=list(ALGORITHMS))
 
     def _check(self, endpoint: str) -> None:
         """https only; plain http where the hospital itself is plain http, which is a test server on this machine."""
         if urlsplit(endpoint).scheme != "https" and urlsplit(self._base).scheme != "http":
             raise Refused([Fault("token_url", "must be https")])
+
+
+def _always(key: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+    signing_key(key)
+    return lambda: key
 
 
 def signing_key(jwk: dict[str, Any]) -> tuple[RSAKey | ECKey, str]:

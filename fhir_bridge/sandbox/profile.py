@@ -2,7 +2,8 @@
 
 `statements/NAME.json` is served as `/metadata` and obeyed: what it does not advertise is answered 405. `behaviours/NAME.json`
 holds the rest, each entry with its source. `sites/NAME.json` is what an interface engineer agrees with such a hospital: the site
-file's `rules`, and what the hospital `holds` before we come, which they refer to. So HAPI, Epic, Oracle Health and athenahealth are one server with four sets of data.
+file's `rules`, and what the hospital `holds` before we come, which they refer to. So HAPI, Epic, Oracle Health and athenahealth
+are one server with four sets of data.
 """
 
 from collections.abc import Mapping, Sequence

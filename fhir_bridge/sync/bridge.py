@@ -14,6 +14,7 @@ from fhir_bridge.hospital.capabilities import Capabilities, SiteFile
 from fhir_bridge.hospital.client import Client
 from fhir_bridge.mapping import Mapping as TwoWayMapping
 from fhir_bridge.store.database import Store
+from fhir_bridge.sync.keys import Folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Hospital:
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """The whole application, as the use cases see it. `deadline_seconds` bounds one call to a hospital."""
+    """The whole application, as the use cases see it. `deadline_seconds` bounds one call to a hospital, `keys` sign in to them."""
 
     store: Store
     sites: Mapping[str, Site]
@@ -52,5 +53,6 @@ class Bridge:
     new_id: Callable[[], str]
     audit_key: bytes = field(repr=False)
     lease_seconds: int = 180
+    keys: Folder | None = None
     deadline_seconds: float = 60.0
     poll_interval_seconds: float = 0.2
