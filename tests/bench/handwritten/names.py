@@ -41,6 +41,31 @@ SERIES_APPOINTMENT = prefix("series-appointment")
 REACTION_CONDITION = prefix("reaction-condition")
 
 
+def referral(record: Record) -> list[Record]:
+    """The hospital's order that a session answers."""
+    return [{"type": "ServiceRequest", "identifier": {"system": f"{SYSTEM}/referral", "value": record["referral"]["id"]}}]
+
+
+AGENTS = [
+    {
+        "type": {"coding": [{"system": f"{HL7}/provenance-participant-type", "code": "author", "display": "Author"}]},
+        "who": {"identifier": {"system": f"{SYSTEM}/organization", "value": "clinic"}, "display": "Headache infusion clinic"},
+    },
+    {
+        "type": {
+            "coding": [
+                {
+                    "system": "http://hl7.org/fhir/us/core/CodeSystem/us-core-provenance-participant-type",
+                    "code": "transmitter",
+                    "display": "Transmitter",
+                }
+            ]
+        },
+        "who": {"type": "Device", "identifier": {"system": f"{SYSTEM}/device", "value": "fhir-bridge"}, "display": "fhir_bridge"},
+    },
+]
+
+
 @dataclass(slots=True)
 class Names:
     """The ids that other resources of one session refer to; None where there is no such resource."""

@@ -1,13 +1,31 @@
 """The session itself, the series it belongs to, and appointments, read by hand."""
 
+from datetime import datetime
 from typing import Any
 
-from .names import COMPANION, EPISODE, EXTENSION, HL7, OWN, PLANNED, SERIES_APPOINTMENT, SNOMED, STAY, SYSTEM, Record, Resource, uid
+from .names import (
+    AGENTS,
+    COMPANION,
+    EPISODE,
+    EXTENSION,
+    HL7,
+    OWN,
+    PLANNED,
+    SERIES_APPOINTMENT,
+    SNOMED,
+    STAY,
+    SYSTEM,
+    Record,
+    Resource,
+    referral,
+    uid,
+)
 from .reader import Session, agree, date, expect, extensions, inverse, keys, known, number, period, text, time, word
 from .tables import (
     APPOINTMENT_STATUS,
     CANCELLATION_REASONS,
     CARE_PLAN_STATUS,
+    COMMUNICATION_STATUS,
     ENCOUNTER_CLASS,
     ENCOUNTER_STATUS,
     EPISODE_STATUS,
@@ -24,13 +42,14 @@ _REASON, _CANCELLED, _SERIES, _APPOINTMENT = (
     inverse(APPOINTMENT_STATUS),
 )
 _ENCOUNTER_KEYS = keys(
-    "extension identifier status class type serviceType subject episodeOfCare basedOn participant appointment period diagnosis partOf"
+    "extension identifier status statusHistory class type serviceType subject episodeOfCare basedOn "
+    "participant appointment period diagnosis partOf"
 )
-_APPOINTMENT_KEYS = keys("extension identifier status appointmentType start end participant serviceCategory")
+_APPOINTMENT_KEYS = keys("extension identifier status appointmentType basedOn start end participant serviceCategory")
 _FOLLOW_UP_KEYS = keys(
     "extension identifier status cancelationReason appointmentType supportingInformation start end minutesDuration created participant"
 )
-_EPISODE_KEYS = keys("identifier status diagnosis patient period")
+_EPISODE_KEYS = keys("identifier status diagnosis patient referralRequest period")
 _PLAN_KEYS = keys("identifier status intent description subject encounter addresses activity")
 _STAY_KEYS = keys("identifier status class type subject episodeOfCare period")
 _CORRECTION_KEYS = keys("target recorded reason activity agent")
@@ -44,7 +63,7 @@ _IN_SERIES = [{"coding": [{"system": f"{OWN}/service-category", "code": "infusio
 _INPATIENT = {"system": f"{HL7}/v3-ActCode", "code": "IMP", "display": "inpatient encounter"}
 _STAY = [{"coding": [{"system": f"{OWN}/encounter-type", "code": "infusion-stay"}], "text": "Hospital stay for an infusion series"}]
 _REVISED = {"coding": [{"system": f"{HL7}/v3-DataOperation", "code": "UPDATE", "display": "revise"}]}
-_CLINIC = [{"who": {"identifier": {"system": f"{SYSTEM}/organization", "value": "clinic"}, "display": "Headache infusion clinic"}}]
+_CREATED = {"coding": [{"system": f"{HL7}/v3-DataOperation", "code": "CREATE", "display": "create"}]}
 _TOLD = [{"coding": [{"system": f"{HL7}/communication-category", "code": "instruction"}]}]
 _PATHS = {
     ("clinic-state", "valueCode"): "status",
@@ -72,11 +91,18 @@ def encounter(one: Resource, session: Session) -> None:
     if "period" in one:
         record |= period(one["period"])
     if "basedOn" in one:
-        (referral,) = one["basedOn"]
-        id = text(referral["identifier"]["value"])
-        expect(referral == {"type": "ServiceRequest", "identifier": {"system": f"{SYSTEM}/referral", "value": id}})
-        record["referral"] = {"id": id}
+        record["referral"] = {"id": text(one["basedOn"][0]["identifier"]["value"])}
+        expect(one["basedOn"] == referral(record))
+    if "statusHistory" in one:
+        record["history"] = sorted(map(_past, one["statusHistory"]), key=lambda past: datetime.fromisoformat(past["started_at"]))
     expect(one.get("diagnosis") == ([{"condition": session.indication}] if session.indication else None))
+
+
+def _past(one: Record) -> Record:
+    expect(one.keys() == {"status", "extension", "period"})
+    ((where, status),) = extensions(one, EXTENSION).items()
+    expect(where == ("clinic-state", "valueCode") and one["status"] == ENCOUNTER_STATUS[status])
+    return {"status": status} | period(one["period"])
 
 
 def whole(one: Resource, session: Session) -> None:
@@ -109,6 +135,7 @@ def planned_appointment(one: Resource, session: Session) -> None:
     expect(one["identifier"] == [{"system": f"{SYSTEM}/planned", "value": f"{session.id}/planned"}])
     expect(one["status"] == PLANNED_STATUS[session.record["status"]])
     expect(one["participant"] == [{"actor": session.subject, "status": "accepted"}])
+    expect(one.get("basedOn") == (referral(session.record) if "referral" in session.record else None))
     session.record["planned"] = {"start": time(one["start"]), "end": time(one["end"])}
 
 
@@ -159,6 +186,7 @@ def episode(one: Resource, session: Session) -> None:
     series = session.record["series"]
     expect(identifier == {"system": f"{SYSTEM}/series", "value": text(identifier["value"])} and one["patient"] == session.subject)
     expect(one.get("diagnosis") == ([{"condition": session.indication}] if session.indication else None))
+    expect(one.get("referralRequest") == (referral(session.record) if "referral" in session.record else None))
     agree(series, "id", identifier["value"])
     agree(series, "status", _SERIES[one["status"]])
     if "period" in one:
@@ -200,11 +228,16 @@ def series_whole(session: Session) -> None:
         series["plan"] = [session.plan[day] for day, _ in days]
 
 
-def correction(one: Resource, session: Session) -> None:
+def provenance(one: Resource, session: Session) -> None:
+    """Who wrote the session down; with a reason, who corrected it."""
     known(one, _CORRECTION_KEYS)
+    expect(one["target"] == [session.encounter] and one["agent"] == AGENTS)
+    if "reason" not in one:
+        expect(one["activity"] == _CREATED)
+        session.record["recorded_at"] = time(one["recorded"])
+        return
     (reason,) = one["reason"]
-    expect(one["target"] == [session.encounter] and reason.keys() == {"text"})
-    expect(one["activity"] == _REVISED and one["agent"] == _CLINIC)
+    expect(one["activity"] == _REVISED and reason.keys() == {"text"})
     session.record["correction"] = {"reason": text(reason["text"]), "at": time(one["recorded"])}
 
 
@@ -212,7 +245,7 @@ def instructions(one: Resource, session: Session) -> None:
     known(one, _TOLD_KEYS)
     expect(one["identifier"] == [{"system": f"{SYSTEM}/instructions", "value": f"{session.id}/instructions"}])
     expect(one["subject"] == session.subject and one["encounter"] == session.encounter)
-    expect(one["status"] == "completed" and one["category"] == _TOLD)
+    expect(one["status"] == COMMUNICATION_STATUS[session.record["status"]] and one["category"] == _TOLD)
     if "sent" in one:
         agree(session.record, "ended_at", time(one["sent"]))
     found = {}

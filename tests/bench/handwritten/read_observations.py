@@ -2,7 +2,7 @@
 
 from .names import EXTENSION, HL7, LOINC, OWN, SYSTEM, Record, Resource
 from .reader import Session, Stranger, agree, date, expect, extensions, inverse, keys, known, measured, quantity, text, time, word
-from .tables import DRUGS, OBSERVATION_STATUS
+from .tables import DRUGS, OBSERVATION_STATUS, SURVEY_STATUS
 from .write_observations import SCORES, VITALS
 
 _STATE, _DRUG = inverse(OBSERVATION_STATUS), inverse(DRUGS)
@@ -124,7 +124,7 @@ def overuse(one: Resource, session: Session) -> None:
 
 def _final(one: Resource, session: Session, name: str, code: Record) -> None:
     _about(one, session)
-    expect(one["status"] == "final" and one["category"] == _SURVEY and one["code"] == code)
+    expect(one["status"] == SURVEY_STATUS[session.record["status"]] and one["category"] == _SURVEY and one["code"] == code)
     expect(one["identifier"] == [{"system": f"{SYSTEM}/{name}", "value": f"{session.id}/{name}"}])
 
 

@@ -2,7 +2,7 @@
 
 from .names import HL7, OVERUSE, OWN, SYSTEM, Record, Resource, uid
 from .reader import Session, date, expect, inverse, keys, known, text, time, word
-from .tables import ALLERGY_CERTAINTY, CONDITIONS, DRUGS, GENDER, REACTIONS, RELATIONSHIPS
+from .tables import ALLERGY_CERTAINTY, ALLERGY_CLINICAL, CONDITIONS, DRUGS, GENDER, REACTIONS, RELATIONSHIPS, VERIFICATION
 
 _CERTAINTY, _CONDITION, _DRUG, _SEX = inverse(ALLERGY_CERTAINTY), inverse(CONDITIONS), inverse(DRUGS), inverse(GENDER)
 _REACTION, _RELATION = inverse(REACTIONS), inverse(RELATIONSHIPS)
@@ -12,8 +12,6 @@ _ALLERGY_KEYS = keys("identifier clinicalStatus verificationStatus type code pat
 _INDICATION_KEYS = keys("identifier verificationStatus category code subject encounter note")
 _OVERUSE_KEYS = keys("identifier verificationStatus category code subject encounter evidence")
 _MR = {"coding": [{"system": f"{HL7}/v2-0203", "code": "MR"}]}
-_ACTIVE = {"coding": [{"system": f"{HL7}/allergyintolerance-clinical", "code": "active"}]}
-_CONFIRMED = {"coding": [{"system": f"{HL7}/condition-ver-status", "code": "confirmed"}]}
 _DIAGNOSIS = [{"coding": [{"system": f"{HL7}/condition-category", "code": "encounter-diagnosis"}]}]
 _TOO_MUCH = {"coding": [{"system": f"{OWN}/condition", "code": "acute-drug-overuse"}], "text": "Overuse of acute headache drugs"}
 _ADDRESS = {"line": "lines", "city": "city", "state": "state", "postalCode": "postal_code", "country": "country"}
@@ -65,9 +63,11 @@ def allergy(one: Resource, session: Session) -> None:
     (identifier,) = one["identifier"]
     id = text(identifier["value"]).removeprefix(f"{session.id}/")
     expect(identifier == {"system": f"{SYSTEM}/allergy", "value": f"{session.id}/{id}"} and id != "")
-    expect(one["patient"] == session.subject and one["encounter"] == session.encounter and one["clinicalStatus"] == _ACTIVE)
+    certainty = word(one["verificationStatus"], ALLERGY_CERTAINTY, _CERTAINTY)
+    expect(one["patient"] == session.subject and one["encounter"] == session.encounter)
+    expect(one.get("clinicalStatus") == ALLERGY_CLINICAL.get(certainty))
     found = {"id": id, "drug": word(one["code"], DRUGS, _DRUG), "kind": text(one["type"]), "recorded_at": time(one["recordedDate"])}
-    found["certainty"] = word(one["verificationStatus"], ALLERGY_CERTAINTY, _CERTAINTY)
+    found["certainty"] = certainty
     if "criticality" in one:
         found["criticality"] = text(one["criticality"])
     if "reaction" in one:
@@ -98,5 +98,5 @@ def overuse_condition(one: Resource, session: Session) -> None:
 
 def _condition(one: Resource, session: Session, name: str) -> None:
     expect(one["subject"] == session.subject and one["encounter"] == session.encounter)
-    expect(one["verificationStatus"] == _CONFIRMED and one["category"] == _DIAGNOSIS)
+    expect(one["verificationStatus"] == VERIFICATION[session.record["status"]] and one["category"] == _DIAGNOSIS)
     expect(one["identifier"] == [{"system": f"{SYSTEM}/{name}", "value": f"{session.id}/{name}"}])

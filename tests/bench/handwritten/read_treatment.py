@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .names import EXTENSION, OWN, REACTION_CONDITION, SNOMED, SYSTEM, Record, Resource, uid
+from .names import EXTENSION, OWN, REACTION_CONDITION, SNOMED, SYSTEM, Record, Resource, referral, uid
 from .reader import Session, agree, amount, expect, extensions, inverse, keys, known, period, text, time, word
 from .tables import (
     ADMINISTRATION_STATUS,
@@ -16,12 +16,13 @@ from .tables import (
     ROUTES,
     SERIOUSNESS,
     SITES,
+    VERIFICATION,
 )
 
 _STATE, _DRUG, _FLUID, _REASON = inverse(ADMINISTRATION_STATUS), inverse(DRUGS), inverse(FLUIDS), inverse(REASONS)
 _ROUTE, _SITE, _REACTION = inverse(ROUTES), inverse(SITES), inverse(REACTIONS)
 _SERIOUSNESS, _SEVERITY, _OUTCOME = inverse(SERIOUSNESS), inverse(REACTION_SEVERITY), inverse(REACTION_OUTCOME)
-_PROCEDURE_KEYS = keys("identifier status statusReason code subject encounter performedPeriod reasonReference")
+_PROCEDURE_KEYS = keys("identifier basedOn status statusReason code subject encounter performedPeriod reasonReference")
 _STEP_KEYS = keys(
     "extension identifier partOf status statusReason medicationCodeableConcept subject context effectivePeriod reasonReference dosage"
 )
@@ -30,7 +31,7 @@ _DOSAGE_KEYS = frozenset({"route", "site", "dose", "rateQuantity"})
 _EVENT_KEYS = keys(
     "extension identifier actuality event subject encounter date detected resultingCondition seriousness severity outcome suspectEntity"
 )
-_CONDITION_KEYS = keys("identifier category code subject encounter onsetDateTime")
+_CONDITION_KEYS = keys("identifier verificationStatus category code subject encounter onsetDateTime")
 _INFUSION = {"coding": [{"system": SNOMED, "code": "14152002", "display": "Intravenous infusion"}]}
 _BECAUSE_OF_INFUSION = [
     {"coding": [{"system": f"{OWN}/condition-category", "code": "infusion-reaction"}], "text": "Reaction to an infusion"}
@@ -47,6 +48,7 @@ def procedure(one: Resource, session: Session) -> None:
     expect(one["subject"] == session.subject and one["encounter"] == session.encounter and one["code"] == _INFUSION)
     expect(one["identifier"] == [{"system": f"{SYSTEM}/infusion", "value": f"{session.id}/infusion"}])
     expect(one["status"] == PROCEDURE_STATUS[session.record["status"]])
+    expect(one.get("basedOn") == (referral(session.record) if "referral" in session.record else None))
     if "statusReason" in one:
         agree(session.record, "status_reason", word(one["statusReason"], REASONS, _REASON))
     for name, value in period(one["performedPeriod"]).items() if "performedPeriod" in one else ():
@@ -139,7 +141,7 @@ def reaction_condition(one: Resource, session: Session) -> None:
     known(one, _CONDITION_KEYS)
     (identifier,) = one["identifier"]
     found = _reaction(one, identifier, session)
-    expect(one["category"] == _BECAUSE_OF_INFUSION)
+    expect(one["category"] == _BECAUSE_OF_INFUSION and one["verificationStatus"] == VERIFICATION[session.record["status"]])
     agree(found, "reaction", word(one["code"], REACTIONS, _REACTION))
     agree(found, "started_at", time(one["onsetDateTime"]))
 

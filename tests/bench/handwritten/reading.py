@@ -46,7 +46,7 @@ READERS: dict[Kind, Callable[[Resource, Session], None]] = {
     ("Appointment", "series-appointment"): course.series_appointment,
     ("EpisodeOfCare", "series"): course.episode,
     ("CarePlan", "series"): course.care_plan,
-    ("Provenance", ""): course.correction,
+    ("Provenance", ""): course.provenance,
     ("Communication", "instructions"): course.instructions,
     ("DocumentReference", "summary"): _already,
 }

@@ -30,6 +30,8 @@ def concepts(name: str) -> dict[str, dict[str, Any]]:
     """A CodeableConcept for each word: its verified codes, our own word where the table has a system for it, and the first display."""
     table, found = _file(name), {}
     for word, row in table["codes"].items():
+        if isinstance(row, str):  # a word that stands for no code
+            continue
         written = [
             _coding(one, table["system"]) for one in [*row.get("codes", []), row] if "code" in one and one.get("verified") != "false"
         ]
@@ -41,10 +43,12 @@ def concepts(name: str) -> dict[str, dict[str, Any]]:
 
 ABSENCE = concepts("absence")
 ADMINISTRATION_STATUS = plain("administration-status")
+ALLERGY_CLINICAL = concepts("allergy-clinical")
 ALLERGY_CERTAINTY = concepts("allergy-certainty")
 APPOINTMENT_STATUS = plain("appointment-status")
 CANCELLATION_REASONS = concepts("cancellation-reasons")
 CARE_PLAN_STATUS = plain("care-plan-status")
+COMMUNICATION_STATUS = plain("communication-status")
 CONDITIONS = concepts("conditions")
 DRUGS = concepts("drugs")
 ENCOUNTER_CLASS = codings("encounter-class")
@@ -67,3 +71,5 @@ ROUTES = concepts("routes")
 SERIOUSNESS = concepts("seriousness")
 SITES = concepts("sites")
 STAY_STATUS = plain("stay-status")
+SURVEY_STATUS = plain("survey-status")
+VERIFICATION = concepts("verification")

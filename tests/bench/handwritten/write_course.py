@@ -1,6 +1,7 @@
 """The session itself, the series it belongs to, and appointments, written by hand."""
 
 from .names import (
+    AGENTS,
     COMPANION,
     EPISODE,
     HL7,
@@ -15,6 +16,7 @@ from .names import (
     Record,
     Resource,
     prefix,
+    referral,
     uid,
 )
 from .names import EXTENSION as EXT
@@ -22,6 +24,7 @@ from .tables import (
     APPOINTMENT_STATUS,
     CANCELLATION_REASONS,
     CARE_PLAN_STATUS,
+    COMMUNICATION_STATUS,
     DOCUMENT_STATE,
     DOCUMENT_STATUS,
     ENCOUNTER_CLASS,
@@ -35,7 +38,7 @@ from .tables import (
 from .write_treatment import period
 
 _FOLLOW_UP, _PLAN, _CORRECTION = prefix("follow-up"), prefix("care-plan"), prefix("correction")
-_TOLD, _SUMMARY = prefix("instructions"), prefix("summary")
+_TOLD, _SUMMARY, _RECORDED = prefix("instructions"), prefix("summary"), prefix("provenance")
 
 
 def encounter(record: Record, names: Names) -> Resource:
@@ -55,8 +58,9 @@ def encounter(record: Record, names: Names) -> Resource:
         if "stay" in record["series"]:
             made["partOf"] = {"reference": f"Encounter/{uid(STAY, record['series']['stay']['id'])}"}
     if "referral" in record:
-        referral = {"system": f"{SYSTEM}/referral", "value": record["referral"]["id"]}
-        made["basedOn"] = [{"type": "ServiceRequest", "identifier": referral}]
+        made["basedOn"] = referral(record)
+    if "history" in record:
+        made["statusHistory"] = [_past(past) for past in record["history"]]
     if participant := _participant(record):
         made["participant"] = participant
     if "planned" in record:
@@ -66,6 +70,14 @@ def encounter(record: Record, names: Names) -> Resource:
     if names.indication:
         made["diagnosis"] = [{"condition": {"reference": f"Condition/{names.indication}"}}]
     return made
+
+
+def _past(past: Record) -> Record:
+    return {
+        "status": ENCOUNTER_STATUS[past["status"]],
+        "extension": [{"url": f"{EXT}/clinic-state", "valueCode": past["status"]}],
+        "period": period(past),
+    }
 
 
 def _extension(record: Record) -> list[Record]:
@@ -96,7 +108,7 @@ def _participant(record: Record) -> list[Record]:
 
 def planned_appointment(record: Record, names: Names) -> Resource:
     identity, display = f"{names.session}/planned", "Routine appointment - default if not valued"
-    return {
+    made = {
         "resourceType": "Appointment",
         "id": uid(PLANNED, identity),
         "identifier": [{"system": f"{SYSTEM}/planned", "value": identity}],
@@ -106,6 +118,9 @@ def planned_appointment(record: Record, names: Names) -> Resource:
         "end": record["planned"]["end"],
         "participant": [{"actor": {"reference": f"Patient/{names.patient}"}, "status": "accepted"}],
     }
+    if "referral" in record:
+        made["basedOn"] = referral(record)
+    return made
 
 
 def follow_up(record: Record, patient: str) -> Resource:
@@ -155,7 +170,8 @@ def series_appointment(day: Record, names: Names) -> Resource:
     }
 
 
-def episode(series: Record, names: Names) -> Resource:
+def episode(record: Record, names: Names) -> Resource:
+    series = record["series"]
     made: Resource = {
         "resourceType": "EpisodeOfCare",
         "id": uid(EPISODE, series["id"]),
@@ -165,6 +181,8 @@ def episode(series: Record, names: Names) -> Resource:
     }
     if names.indication:
         made["diagnosis"] = [{"condition": {"reference": f"Condition/{names.indication}"}}]
+    if "referral" in record:
+        made["referralRequest"] = referral(record)
     dates = {}
     if "started_on" in series:
         dates["start"] = series["started_on"]
@@ -213,7 +231,6 @@ def stay(series: Record, names: Names) -> Resource:
 
 
 def correction(one: Record, names: Names) -> Resource:
-    agent = {"identifier": {"system": f"{SYSTEM}/organization", "value": "clinic"}, "display": "Headache infusion clinic"}
     return {
         "resourceType": "Provenance",
         "id": uid(_CORRECTION, f"{names.session}/{one['at']}"),
@@ -221,7 +238,18 @@ def correction(one: Record, names: Names) -> Resource:
         "recorded": one["at"],
         "reason": [{"text": one["reason"]}],
         "activity": {"coding": [{"system": f"{HL7}/v3-DataOperation", "code": "UPDATE", "display": "revise"}]},
-        "agent": [{"who": agent}],
+        "agent": AGENTS,
+    }
+
+
+def provenance(record: Record, names: Names) -> Resource:
+    return {
+        "resourceType": "Provenance",
+        "id": uid(_RECORDED, f"{names.session}/recorded"),
+        "target": [{"reference": f"Encounter/{names.encounter}"}],
+        "recorded": record["recorded_at"],
+        "activity": {"coding": [{"system": f"{HL7}/v3-DataOperation", "code": "CREATE", "display": "create"}]},
+        "agent": AGENTS,
     }
 
 
@@ -231,7 +259,7 @@ def instructions(record: Record, names: Names) -> Resource:
         "resourceType": "Communication",
         "id": uid(_TOLD, identity),
         "identifier": [{"system": f"{SYSTEM}/instructions", "value": identity}],
-        "status": "completed",
+        "status": COMMUNICATION_STATUS[record["status"]],
         "category": [{"coding": [{"system": f"{HL7}/communication-category", "code": "instruction"}]}],
         "subject": {"reference": f"Patient/{names.patient}"},
         "encounter": {"reference": f"Encounter/{names.encounter}"},
@@ -244,10 +272,10 @@ def instructions(record: Record, names: Names) -> Resource:
 
 def summary(record: Record, names: Names) -> Resource:
     identity, one, title = f"{names.session}/summary", record["summary"], "Infusion session summary"
-    context: Resource = {"encounter": [{"reference": f"Encounter/{names.encounter}"}]}
+    made: Resource = {}
     if "started_at" in record or "ended_at" in record:
-        context["period"] = period(record)
-    return {
+        made["context"] = {"encounter": [{"reference": f"Encounter/{names.encounter}"}], "period": period(record)}
+    return made | {
         "resourceType": "DocumentReference",
         "id": uid(_SUMMARY, identity),
         "identifier": [{"system": f"{SYSTEM}/summary", "value": identity}],
@@ -268,7 +296,6 @@ def summary(record: Record, names: Names) -> Resource:
             {"id": "text", "attachment": _attachment("text/plain; charset=utf-8", one["text"], title, one["created"])},
             {"id": "page", "attachment": _attachment("application/pdf", one["pdf"], f"{title} on one page", one["created"])},
         ],
-        "context": context,
     }
 
 

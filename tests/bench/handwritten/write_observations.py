@@ -2,7 +2,7 @@
 
 from .names import EXTENSION as EXT
 from .names import HL7, LOINC, OVERUSE, OWN, SYSTEM, UCUM, Names, Record, Resource, prefix, uid
-from .tables import ABSENCE, DRUGS, OBSERVATION_STATUS
+from .tables import ABSENCE, DRUGS, OBSERVATION_STATUS, SURVEY_STATUS
 
 _VITAL, _OXYGEN, _PRESSURE = prefix("vital-signs"), prefix("oxygen-saturation"), prefix("blood-pressure")
 _SCORE, _DAYS, _OUTCOME = prefix("symptom-scores"), prefix("headache-days"), prefix("outcome")
@@ -122,13 +122,14 @@ def score(field: str, symptom: Record, names: Names) -> Resource:
     return made
 
 
-def headache_days(days: Record, names: Names) -> Resource:
+def headache_days(record: Record, names: Names) -> Resource:
+    days = record["headache_days"]
     identity = f"{names.session}/headache-days"
     return {
         "resourceType": "Observation",
         "id": uid(_DAYS, identity),
         "identifier": [{"system": f"{SYSTEM}/headache-days", "value": identity}],
-        "status": "final",
+        "status": SURVEY_STATUS[record["status"]],
         "category": [{"coding": [{"system": f"{HL7}/observation-category", "code": "survey", "display": "Survey"}]}],
         "code": {"coding": [{"system": f"{OWN}/observation", "code": "headache-days"}], "text": "Days with headache"},
         "subject": {"reference": f"Patient/{names.patient}"},
@@ -144,7 +145,7 @@ def outcome(record: Record, names: Names) -> Resource:
         "resourceType": "Observation",
         "id": uid(_OUTCOME, identity),
         "identifier": [{"system": f"{SYSTEM}/outcome", "value": identity}],
-        "status": "final",
+        "status": SURVEY_STATUS[record["status"]],
         "category": [{"coding": [{"system": f"{HL7}/observation-category", "code": "survey", "display": "Survey"}]}],
         "code": {"coding": [{"system": f"{OWN}/observation", "code": "course-outcome"}], "text": "Outcome of the course"},
         "subject": {"reference": f"Patient/{names.patient}"},
@@ -162,7 +163,7 @@ def overuse(record: Record, names: Names) -> Resource:
         "resourceType": "Observation",
         "id": uid(OVERUSE, identity),
         "identifier": [{"system": f"{SYSTEM}/overuse", "value": identity}],
-        "status": "final",
+        "status": SURVEY_STATUS[record["status"]],
         "category": [{"coding": [{"system": f"{HL7}/observation-category", "code": "survey", "display": "Survey"}]}],
         "code": {
             "coding": [{"system": f"{OWN}/observation", "code": "overuse-days"}],

@@ -1,7 +1,7 @@
 """The patient, the companion, and what is known of the patient beside the session, written by hand."""
 
 from .names import COMPANION, HL7, INDICATION, OVERUSE, OWN, SYSTEM, Names, Record, Resource, prefix, uid
-from .tables import ALLERGY_CERTAINTY, CONDITIONS, DRUGS, GENDER, REACTIONS, RELATIONSHIPS
+from .tables import ALLERGY_CERTAINTY, ALLERGY_CLINICAL, CONDITIONS, DRUGS, GENDER, REACTIONS, RELATIONSHIPS, VERIFICATION
 
 _ALLERGY, _OVERUSE_CONDITION = prefix("allergy"), prefix("overuse-condition")
 
@@ -66,7 +66,6 @@ def allergy(one: Record, names: Names) -> Resource:
         "resourceType": "AllergyIntolerance",
         "id": uid(_ALLERGY, identity),
         "identifier": [{"system": f"{SYSTEM}/allergy", "value": identity}],
-        "clinicalStatus": {"coding": [{"system": f"{HL7}/allergyintolerance-clinical", "code": "active"}]},
         "verificationStatus": ALLERGY_CERTAINTY[one["certainty"]],
         "type": one["kind"],
         "code": DRUGS[one["drug"]],
@@ -74,6 +73,8 @@ def allergy(one: Record, names: Names) -> Resource:
         "encounter": {"reference": f"Encounter/{names.encounter}"},
         "recordedDate": one["recorded_at"],
     }
+    if one["certainty"] in ALLERGY_CLINICAL:
+        made["clinicalStatus"] = ALLERGY_CLINICAL[one["certainty"]]
     if "criticality" in one:
         made["criticality"] = one["criticality"]
     if "reaction" in one:
@@ -81,13 +82,14 @@ def allergy(one: Record, names: Names) -> Resource:
     return made
 
 
-def indication(one: Record, names: Names) -> Resource:
+def indication(record: Record, names: Names) -> Resource:
+    one = record["indication"]
     identity = f"{names.session}/indication"
     made = {
         "resourceType": "Condition",
         "id": uid(INDICATION, identity),
         "identifier": [{"system": f"{SYSTEM}/indication", "value": identity}],
-        "verificationStatus": {"coding": [{"system": f"{HL7}/condition-ver-status", "code": "confirmed"}]},
+        "verificationStatus": VERIFICATION[record["status"]],
         "category": [{"coding": [{"system": f"{HL7}/condition-category", "code": "encounter-diagnosis"}]}],
         "code": CONDITIONS[one["condition"]],
         "subject": {"reference": f"Patient/{names.patient}"},
@@ -98,13 +100,13 @@ def indication(one: Record, names: Names) -> Resource:
     return made
 
 
-def overuse_condition(names: Names) -> Resource:
+def overuse_condition(record: Record, names: Names) -> Resource:
     identity = f"{names.session}/overuse"
     return {
         "resourceType": "Condition",
         "id": uid(_OVERUSE_CONDITION, identity),
         "identifier": [{"system": f"{SYSTEM}/overuse", "value": identity}],
-        "verificationStatus": {"coding": [{"system": f"{HL7}/condition-ver-status", "code": "confirmed"}]},
+        "verificationStatus": VERIFICATION[record["status"]],
         "category": [{"coding": [{"system": f"{HL7}/condition-category", "code": "encounter-diagnosis"}]}],
         "code": {
             "coding": [{"system": f"{OWN}/condition", "code": "acute-drug-overuse"}],

@@ -3,7 +3,7 @@
 from typing import Any
 
 from .names import EXTENSION as EXT
-from .names import OWN, REACTION_CONDITION, SNOMED, SYSTEM, UCUM, Names, Record, Resource, prefix, uid
+from .names import OWN, REACTION_CONDITION, SNOMED, SYSTEM, UCUM, Names, Record, Resource, prefix, referral, uid
 from .tables import (
     ADMINISTRATION_STATUS,
     DRUGS,
@@ -16,6 +16,7 @@ from .tables import (
     ROUTES,
     SERIOUSNESS,
     SITES,
+    VERIFICATION,
 )
 
 _STEP, _FLUID, _REACTION = prefix("administration"), prefix("fluid"), prefix("reaction")
@@ -35,6 +36,8 @@ def procedure(record: Record, names: Names) -> Resource:
         made["statusReason"] = REASONS[record["status_reason"]]
     if "started_at" in record or "ended_at" in record:
         made["performedPeriod"] = period(record)
+    if "referral" in record:
+        made["basedOn"] = referral(record)
     if names.indication:
         made["reasonReference"] = [{"reference": f"Condition/{names.indication}"}]
     return made
@@ -163,12 +166,13 @@ def _reaction_extension(one: Record) -> list[Record]:
     return made
 
 
-def reaction_condition(one: Record, names: Names) -> Resource:
+def reaction_condition(record: Record, one: Record, names: Names) -> Resource:
     identity = f"{names.session}/{one['id']}"
     return {
         "resourceType": "Condition",
         "id": uid(REACTION_CONDITION, identity),
         "identifier": [{"system": f"{SYSTEM}/reaction", "value": identity}],
+        "verificationStatus": VERIFICATION[record["status"]],
         "category": [
             {"coding": [{"system": f"{OWN}/condition-category", "code": "infusion-reaction"}], "text": "Reaction to an infusion"},
         ],

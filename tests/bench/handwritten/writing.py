@@ -50,7 +50,7 @@ def _known(record: Record, names: Names) -> Iterator[Resource]:
         yield course.correction(record["correction"], names)
     yield course.encounter(record, names)
     if "series" in record:
-        yield course.episode(record["series"], names)
+        yield course.episode(record, names)
     for fluid in record.get("fluids", ()):
         yield treatment.fluid(fluid, names)
 
@@ -59,15 +59,15 @@ def _day(record: Record, names: Names) -> Iterator[Resource]:
     if "follow_up" in record:
         yield course.follow_up(record, names.patient)
     if "headache_days" in record:
-        yield observations.headache_days(record["headache_days"], names)
+        yield observations.headache_days(record, names)
     if "indication" in record:
-        yield people.indication(record["indication"], names)
+        yield people.indication(record, names)
     if "instructions" in record:
         yield course.instructions(record, names)
     if "outcome" in record:
         yield observations.outcome(record, names)
     if "overused_drugs" in record:
-        yield people.overuse_condition(names)
+        yield people.overuse_condition(record, names)
         yield observations.overuse(record, names)
     for reading in record.get("readings", ()):
         if "oxygen_saturation" in reading:
@@ -80,8 +80,10 @@ def _course(record: Record, names: Names) -> Iterator[Resource]:
         yield course.planned_appointment(record, names)
     if names.procedure:
         yield treatment.procedure(record, names)
+    if "recorded_at" in record:
+        yield course.provenance(record, names)
     for reaction in record.get("reactions", ()):
-        yield treatment.reaction_condition(reaction, names)
+        yield treatment.reaction_condition(record, reaction, names)
     for reaction in record.get("reactions", ()):
         yield treatment.reaction(reaction, names)
     if "series" in record:
