@@ -34,8 +34,9 @@ class Records:
     """The kinds of record this site's clinic sends: ours, and in readings the site's further `vitals`. Read-only, shared by threads."""
 
     def __init__(self, vitals: Iterable[Vital] = ()) -> None:
+        self.vitals = tuple(vitals)
         self.kinds = {
-            "session": Kind(session_with(vitals)(), session_faults),
+            "session": Kind(session_with(self.vitals)(), session_faults),
             "appointment": Kind(Appointment(), appointment_faults, head="follow_up"),
             "referral": Kind(Referral(), referral_faults, head="referral"),
         }

@@ -1,8 +1,10 @@
 """What /openapi.json says of the clinic's routes beyond their paths; the records' shapes are the clinic's own schemas."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from fhir_bridge.clinic import records
+from fhir_bridge.clinic.records import Records
+from fhir_bridge.sync.bridge import Site
 from fhir_bridge.web import problems
 
 ERRORS = {
@@ -71,13 +73,14 @@ PROGRESS: dict[str, Any] = {
         "deliveries": {"type": "array", "items": DELIVERY},
     },
 }
-SCHEMAS = {
-    "session": records.json_schema("session"),
-    "appointment": records.json_schema("appointment"),
-    "Accepted": ACCEPTED,
-    "Progress": PROGRESS,
-    "Problem": problems.SCHEMA,
-}
+ANSWERS = {"Accepted": ACCEPTED, "Progress": PROGRESS, "Problem": problems.SCHEMA}
+
+
+def schemas(sites: Iterable[Site]) -> dict[str, Any]:
+    """The records as any of `sites` may send them, with the vital signs that their tables add, and what is answered."""
+    vitals = {vital.field: vital for site in sites for vital in site.records.vitals}
+    kinds = Records(vitals.values())
+    return {kind: kinds.json_schema(kind) for kind in ("session", "appointment")} | ANSWERS
 
 
 def _json(name: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The API describes itself: OpenAPI 3.1 at /openapi.json, made from the clinic's own schemas, and a page at /docs from local files."""
 
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from flask_smorest import Api
 from werkzeug.exceptions import HTTPException
 
 from fhir_bridge import __version__
+from fhir_bridge.sync.bridge import Site
 from fhir_bridge.web import clinic_docs, keys, problems
 
 OURS = Path(__file__).with_name("static")
@@ -25,8 +27,8 @@ class ProblemApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
         return problems.of_http_exception(error)
 
     @classmethod
-    def describe(cls, app: Flask) -> "ProblemApi":
-        """The description of `app`, served by it, ready to take blueprints."""
+    def describe(cls, app: Flask, sites: Iterable[Site] = ()) -> "ProblemApi":
+        """The description of `app` for `sites`, served by it, ready to take blueprints."""
         app.config.update(
             API_TITLE="fhir-bridge: the clinic's API",
             API_VERSION=__version__,
@@ -36,7 +38,7 @@ class ProblemApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
         api = cls(app, spec_kwargs={"info": {"description": DESCRIPTION}, "security": [{name: []} for name in keys.SECURITY_SCHEMES]})
         for name, scheme in keys.SECURITY_SCHEMES.items():
             api.spec.components.security_scheme(name, scheme)
-        for name, schema in clinic_docs.SCHEMAS.items():
+        for name, schema in clinic_docs.schemas(sites).items():
             api.spec.components.schemas[name] = {key: value for key, value in schema.items() if key != "$schema"}
         app.register_blueprint(_docs())
         return api
