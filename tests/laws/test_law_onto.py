@@ -121,7 +121,7 @@ def by_meaning(record: Record, but: set[tuple[str, ...]]) -> Record:
         if isinstance(value, list):
             return [meaning(inner, path) for inner in value]
         if isinstance(value, int | Decimal) and not isinstance(value, bool):
-            return Decimal(value)
+            return Decimal(value).normalize()
         if (isinstance(value, str) and path[-1] in ("at", "start", "end", "created")) or str(path[-1:]).find("_at") > 0:
             return datetime.fromisoformat(value).astimezone(UTC)
         return value
