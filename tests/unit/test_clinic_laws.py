@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema_rs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from strategies import appointments, sessions, shuffled
+from strategies import appointments, referrals, sessions, shuffled
 
 from fhir_bridge import documents
 from fhir_bridge.clinic import records
@@ -16,6 +16,7 @@ from fhir_bridge.errors import Refused
 
 calm = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 CASES = [documents.loads(path.read_bytes()) for path in (Path(__file__).parents[2] / "fixtures" / "cases").rglob("session-1.json")]
+KINDS = {"session": sessions(), "appointment": appointments(), "referral": referrals()}
 VALIDATORS = {kind: jsonschema_rs.validator_for(documents.dumps(records.json_schema(kind)).decode()) for kind in records.KINDS}
 
 
@@ -29,6 +30,14 @@ def test_a_session_in_normal_form_loads_as_itself(session: dict[str, Any]) -> No
 @given(appointments())
 def test_an_appointment_in_normal_form_loads_as_itself(appointment: dict[str, Any]) -> None:
     assert documents.dumps(records.load("appointment", appointment)) == documents.dumps(appointment)
+
+
+@calm
+@given(referrals())
+def test_a_referral_in_normal_form_loads_as_itself_and_fits_its_schema(referral: dict[str, Any]) -> None:
+    text = documents.dumps(referral)
+    assert documents.dumps(records.load("referral", documents.loads(text))) == text
+    VALIDATORS["referral"].validate(documents.loads(text))
 
 
 @calm
@@ -52,9 +61,12 @@ def test_the_json_schema_takes_what_the_door_takes(session: dict[str, Any]) -> N
 
 
 @calm
-@given(sessions(), appointments())
-def test_the_kind_of_a_record_is_told_by_its_fields(session: dict[str, Any], appointment: dict[str, Any]) -> None:
-    assert (records.kind_of(session), records.kind_of(appointment)) == ("session", "appointment")
+@given(st.one_of(*(made.map(lambda record, kind=kind: (kind, record)) for kind, made in KINDS.items())))
+def test_the_kind_of_a_record_is_told_by_its_fields(told: tuple[str, dict[str, Any]]) -> None:
+    kind, record = told
+    assert records.kind_of(record) == kind
+    assert records.identity(kind, record)
+    assert records.version(kind, record) >= 1
 
 
 JUNK = st.sampled_from(

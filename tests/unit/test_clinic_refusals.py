@@ -224,6 +224,34 @@ def test_an_appointment_is_known_by_its_follow_up() -> None:
     assert "not a field known here" in refusal(appointment | {"id": "A-MCV-1"}, kind="appointment")["id"]
 
 
+REFERRAL = [
+    ("declined without a reason", {"status": "declined"}, "status_reason", "required when status is declined"),
+    ("a reason for an accepted referral", {"status": "accepted", "status_reason": "x"}, "status_reason", "leave it out"),
+    ("received before it was made", {"requested_at": "2030-01-01T00:00:00Z"}, "received_at", "lies before requested_at"),
+    ("no requester", {"requester": None}, "requester", "null"),
+    ("an unknown state", {"status": "ended"}, "status", "not a word known here"),
+]
+
+
+@pytest.mark.parametrize(("change", "path", "message"), [row[1:] for row in REFERRAL], ids=[row[0] for row in REFERRAL])
+def test_a_referral_that_cannot_be_is_refused(change: dict[str, Any], path: str, message: str) -> None:
+    record = documents.loads((CASES / "referred-biologic" / "referral.json").read_bytes())
+    record["referral"] |= change
+    assert message in refusal(record, kind="referral")[f"referral.{path}"]
+
+
+def test_an_allergy_of_a_session_entered_in_error_is_in_error_too() -> None:
+    record = documents.loads((CASES / "monitored-clinic-visit" / "session-3-entered-in-error.json").read_bytes())
+    record["allergies"][0]["certainty"] = "confirmed"
+    assert "entered-in-error" in refusal(record)["allergies[0].certainty"]
+
+
+def test_a_stay_does_not_end_before_its_series() -> None:
+    record = documents.loads((CASES / "multi-day-series" / "session-4-inpatient.json").read_bytes())
+    record["series"]["status"] = "active"
+    assert "series that is active" in refusal(record)["series.stay.ended_at"]
+
+
 SERIES = {
     "series.day": {"day": 5},
     "series.ended_on": {"ended_on": "2026-04-01"},

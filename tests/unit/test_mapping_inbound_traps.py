@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from fhir_bridge import bootstrap, documents
+from fhir_bridge.clinic import words
 from fhir_bridge.mapping import Read
 from fhir_bridge.settings import Settings, Site
 
@@ -114,6 +115,23 @@ def test_a_new_status_of_the_hospital_counts_more_than_our_own_word_and_a_person
     assert {"cancelled", "scheduled"} <= {getattr(one.value, "default", one.value) for one in conflict.said}
 
 
+@pytest.mark.parametrize(
+    "kind", ["Condition", "Observation", "Communication", "MedicationAdministration", "AllergyIntolerance", "Appointment"]
+)
+def test_what_a_session_entered_in_error_left_behind_is_in_error_too(kind: str) -> None:
+    right = case("monitored-clinic-visit/session-3-entered-in-error")
+    for resource in written(right, kind):
+        status = resource.get("status") or resource["verificationStatus"]["coding"][0]["code"]
+        assert status == "entered-in-error", resource["identifier"]
+
+
+def test_a_session_entered_in_error_later_changes_what_the_hospital_holds() -> None:
+    held = written(COMPLETED, "Condition", "Communication")
+    again = MAPPING.to_fhir(COMPLETED | {"status": "entered-in-error"}, onto=held).resources
+    assert find(again, "Condition")["verificationStatus"]["coding"][0]["code"] == "entered-in-error"
+    assert find(again, "Communication")["status"] == "entered-in-error"
+
+
 def test_our_own_word_is_trusted_while_the_status_still_agrees_with_it() -> None:
     checked_in = SCHEDULED | {"status": "checked-in"}
     encounter = find(written(checked_in), "Encounter")
@@ -202,6 +220,14 @@ def referral(**changes: Any) -> Read:
     return read(
         find(resources, "Patient"), find(resources, "ServiceRequest"), {name: value for name, value in task.items() if value is not None}
     )
+
+
+@pytest.mark.parametrize("state", words.REFERRAL_STATES)
+def test_every_state_of_a_referral_comes_back_from_order_and_task(state: str) -> None:
+    record = deepcopy(LOOP)
+    record["referral"]["status"] = state
+    found = read(*written(record))
+    assert (found.record, found.residue, found.conflicts) == (record, [], [])
 
 
 def test_an_accepted_task_with_a_scheduled_event_is_scheduled() -> None:
