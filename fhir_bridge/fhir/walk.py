@@ -6,6 +6,7 @@ Bears any shape, so that it can run on what the schema refused.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, NamedTuple
 
 from fhir_bridge.errors import Fault
@@ -24,6 +25,8 @@ class _Step(NamedTuple):
     whole: bool
     pointing: bool  # a Reference, or a whole Resource
     right: frozenset[str]  # the types a reference here may name
+    deep: bool  # an object here is always looked into,
+    names: frozenset[str]  # or when it has one of these
 
 
 @dataclass(slots=True)
@@ -61,19 +64,23 @@ def _object(node: dict[str, Any], plan: "_Plan", at: Place, found: Walk) -> None
         if isinstance(value, list):
             _list(value, step, (at, key), found, node)
         elif isinstance(value, dict):
-            _inner(value, step, at, key, found)
+            if step.deep or not step.names.isdisjoint(value):  # most objects are codings and the like, and end here
+                _inner(value, step, (at, key), found)
         elif step.whole:
             _whole(value, (at, key), found)
 
 
-def _inner(value: dict[str, Any], step: _Step, at: Place, key: str | int, found: Walk) -> None:
-    """An object: most are codings and the like, and end here."""
-    if step.pointing:
-        _pointing(value, step, (at, key), found)
-    elif step.type:
-        plan = _PLANS[step.type]
-        if plan.rules or not plan.names.isdisjoint(value):
-            _object(value, plan, (at, key), found)
+def _inner(value: dict[str, Any], step: _Step, at: Place, found: Walk) -> None:
+    if not step.pointing:
+        _object(value, _PLANS[step.type], at, found)
+    elif step.type == "Resource":
+        found.inside.append((at, value))
+    else:
+        text = value.get("reference")
+        if isinstance(text, str) and text.partition("/")[0] not in step.right:  # else whatever follows, it is right
+            _reference(text, step, at, found)
+        if not step.names.isdisjoint(value):
+            _object(value, _PLANS["Reference"], at, found)
 
 
 def _whole(value: object, at: Place, found: Walk) -> None:
@@ -81,24 +88,17 @@ def _whole(value: object, at: Place, found: Walk) -> None:
         found.add(at, "must be a whole number, written without a point")
 
 
-def _pointing(value: dict[str, Any], step: _Step, at: Place, found: Walk) -> None:
-    if step.type == "Resource":
-        found.inside.append((at, value))
-        return
-    text = value.get("reference")
-    if isinstance(text, str) and text.partition("/")[0] not in step.right:  # else whatever follows, it is right
-        broken = reference_fault(text, step.targets, resource=found.resource, container=found.container)
-        if broken:
-            found.add((at, "reference"), broken)
-    plan = _PLANS["Reference"]
-    if not plan.names.isdisjoint(value):
-        _object(value, plan, at, found)
+def _reference(text: str, step: _Step, at: Place, found: Walk) -> None:
+    broken = reference_fault(text, step.targets, resource=found.resource, container=found.container)
+    if broken:
+        found.add((at, "reference"), broken)
 
 
 def _list(values: list[Any], step: _Step, at: Place, found: Walk, node: dict[str, Any]) -> None:
     for index, value in enumerate(values):
         if isinstance(value, dict):
-            _inner(value, step, at, index, found)
+            if step.deep or not step.names.isdisjoint(value):
+                _inner(value, step, (at, index), found)
         elif value is None:
             _null(index, at, found, node)
         elif step.whole:
@@ -118,23 +118,39 @@ class _Plan(NamedTuple):
 
     rules: tuple[Rule, ...]
     steps: dict[str, _Step]
-    names: frozenset[str]
 
 
 class _Plans(dict[str, _Plan]):
     """The plans by type, each made when first asked for; a lookup is then the cheapest Python has."""
 
     def __missing__(self, kind: str) -> _Plan:
-        found = {}
-        for name, e in elements.children(kind).items():
-            primitive = elements.is_primitive(e.type)
-            whole = e.type in elements.WHOLE_NUMBERS
-            if not primitive or e.choice or whole or e.many:
-                pointing = e.type in ("Reference", "Resource")
-                right = (e.targets or elements.resource_names()) if e.type == "Reference" else frozenset()
-                found[name] = _Step("" if primitive else e.type, e.choice, e.targets, whole, pointing, right)
-        self[kind] = plan = _Plan(RULES.get(kind, ()), found, frozenset(found))
+        steps = {name: _step(element) for name, element in elements.children(kind).items() if _needs_step(element)}
+        self[kind] = plan = _Plan(RULES.get(kind, ()), steps)
         return plan
+
+
+def _needs_step(element: elements.Element) -> bool:
+    return not elements.is_primitive(element.type) or bool(element.choice) or element.many or element.type in elements.WHOLE_NUMBERS
+
+
+def _step(element: elements.Element) -> _Step:
+    primitive, pointing = elements.is_primitive(element.type), element.type in ("Reference", "Resource")
+    return _Step(
+        type="" if primitive else element.type,
+        choice=element.choice,
+        targets=element.targets,
+        whole=element.type in elements.WHOLE_NUMBERS,
+        pointing=pointing,
+        right=(element.targets or elements.resource_names()) if element.type == "Reference" else frozenset(),
+        deep=pointing or element.type in RULES,
+        names=frozenset() if primitive else _stepped(element.type),
+    )
+
+
+@cache
+def _stepped(kind: str) -> frozenset[str]:
+    """The properties of a type that need a step."""
+    return frozenset(name for name, element in elements.children(kind).items() if _needs_step(element))
 
 
 _PLANS = _Plans()
