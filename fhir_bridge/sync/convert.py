@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 
 from fhir_bridge.clinic import records
 from fhir_bridge.clinic.records import Records
+from fhir_bridge.clinic.summary import with_summary
+from fhir_bridge.clinic.summary.wording import plain
 from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.fhir import bundle, check
 from fhir_bridge.hospital.capabilities import Capabilities
@@ -36,6 +38,16 @@ def map_record(mapping: Mapping, document: Any, *, zone: ZoneInfo | None, kinds:
 def plan_of(mapping: Mapping, document: Any, *, zone: ZoneInfo | None, able: Capabilities, kinds: Records = records.OURS) -> Plan:
     """How the record would be sent, for the first time, to a hospital that can do `able`; raises `Refused`."""
     return plan(able, _written(mapping, document, zone, kinds).resources, {})
+
+
+def summed_up(mapping: Mapping, record: dict[str, Any]) -> dict[str, Any]:
+    """`record` with its summary for people, drawn in the words of the mapping's tables: what is mapped whenever it is shown or sent."""
+
+    def name(table: str, word: str) -> str:
+        known = mapping.tables.codes.get(table)
+        return (known.names.get(word) if known else None) or plain(table, word)
+
+    return with_summary(record, names=name)
 
 
 def checked(written: Written) -> Written:
@@ -97,7 +109,7 @@ def _ordered(value: Any, tree: Any) -> Any:
 
 
 def _written(mapping: Mapping, document: Any, zone: ZoneInfo | None, kinds: Records) -> Written:
-    return checked(mapping.to_fhir(kinds.load(kinds.kind_of(document), document, zone=zone)))
+    return checked(mapping.to_fhir(summed_up(mapping, kinds.load(kinds.kind_of(document), document, zone=zone))))
 
 
 def _put(resource: dict[str, Any]) -> bundle.Entry:

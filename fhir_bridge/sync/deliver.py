@@ -16,7 +16,7 @@ from fhir_bridge.store import outbox, records
 from fhir_bridge.store.outbox import Attempt, Delivery, Lease, LeaseLost
 from fhir_bridge.sync import call, held, look
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.convert import checked
+from fhir_bridge.sync.convert import checked, summed_up
 from fhir_bridge.sync.job import Done, End, Job, Outage, Stopped, Wait
 from fhir_bridge.sync.settle import settle
 from fhir_bridge.sync.statement import capabilities
@@ -111,7 +111,7 @@ def _plan(job: Job) -> tuple[Plan, dict[str, Link]]:
     with job.bridge.store.reading() as tx:
         stored = records.version(tx, delivery.tenant, delivery.kind, delivery.record_id, delivery.version)
     assert stored is not None, "a delivery's record is there by foreign key"  # noqa: S101
-    record = documents.loads(stored.document, max_bytes=len(stored.document))
+    record = summed_up(job.site.mapping, documents.loads(stored.document, max_bytes=len(stored.document)))
     fresh = job.site.mapping.to_fhir(record)
     links = held.load(job, [f"{resource['resourceType']}/{resource['id']}" for resource in fresh.resources])
     onto = held.as_ours(links)

@@ -4,7 +4,6 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
-from fhir_bridge.clinic.summary.page import summary_pdf
 from fhir_bridge.clinic.summary.text import summary_text
 from fhir_bridge.clinic.summary.wording import Names, plain, times
 
@@ -19,6 +18,8 @@ def with_summary(record: Mapping[str, Any], *, names: Names = plain) -> dict[str
     """
     if record.get("status", NOT_YET[0]) in NOT_YET or "patient" not in record:
         return dict(record)
+    from fhir_bridge.clinic.summary.page import summary_pdf  # loads the drawing library, which most commands never need
+
     created = _created(record)
     summary = {
         "text": b64encode(summary_text(record, names=names).encode()).decode(),
