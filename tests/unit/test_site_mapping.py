@@ -124,7 +124,7 @@ def test_check_tells_what_was_loaded_and_without_a_folder_checks_what_is_shipped
     assert run("mapping", "check", "nowhere").exit_code == 2
 
 
-def test_a_flowsheet_code_stands_beside_loinc_and_is_not_asked_of_others(walk: Path) -> None:
+def test_a_flowsheet_code_stands_beside_loinc(walk: Path) -> None:
     template = walk / "our-mappings/templates/vital-signs.yaml"
     shutil.copy(ROOT / "mappings/templates/vital-signs.yaml", template)
     row = "{system: 'urn:oid:2.999.7', code: FLO-$field}"
