@@ -6,16 +6,21 @@ from pathlib import Path
 import pytest
 
 from fhir_bridge import documents
-from fhir_bridge.clinic import records, units
+from fhir_bridge.clinic import records, units, words
 
 PAGE = (Path(__file__).parents[2] / "docs" / "clinic-records.md").read_text()
 EXAMPLES = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=["minimal", "richer"])
+@pytest.mark.parametrize("example", EXAMPLES, ids=["minimal", "richer", "referral"])
 def test_an_example_is_taken(example: str) -> None:
     record = documents.loads(example.encode())
-    assert records.load(records.kind_of(record), record)["id"] == record["id"]
+    kind = records.kind_of(record)
+    assert records.identity(kind, records.load(kind, record)) == records.identity(kind, record)
+
+
+def test_every_state_of_a_session_and_of_a_referral_is_explained() -> None:
+    assert {*words.SESSION_STATES, *words.REFERRAL_STATES} <= set(re.findall(r"[a-z-]+", PAGE))
 
 
 def test_every_unit_of_doses_and_rates_is_named() -> None:
