@@ -7,6 +7,7 @@ import click
 
 from fhir_bridge.cli.output import say
 from fhir_bridge.cli.worker import run_until_stopped
+from fhir_bridge.sandbox import token
 from fhir_bridge.sandbox.profile import agreed, load
 from fhir_bridge.sandbox.running import running
 from fhir_bridge.sandbox.server import create_app
@@ -24,13 +25,22 @@ def command() -> None:
 @click.option("--like", type=click.Choice(LIKE), default="hapi", show_default=True, help="Which server it behaves like.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="0 takes a free one.")
 @click.option("--file", type=click.Path(dir_okay=False, path_type=Path), help="Keep what it holds in this SQLite file, not only in memory.")
-def serve(like: str, port: int, file: Path | None) -> None:
+@click.option(
+    "--faults",
+    "script",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Fail as this JSON list says; more can be posted to /_faults.",
+)
+def serve(like: str, port: int, file: Path | None, script: Path | None) -> None:
     """Serve FHIR R4 on loopback until stopped; prints its base address."""
     stop = threading.Event()
     store = Store(file)
     if not store.log:
         store.hold(agreed(like).holds)
-    with running(create_app(load(like), store=store), port=port) as server:
+    app: Wsgi = create_app(load(like), store=store)
+    if script:
+        app = Faults(app, script=read_file(script))
+    with running(app, port=port) as server:
         click.echo(server.base_url)
         say(f"A hospital like {like} answers there; Ctrl-C ends it")
         run_until_stopped(stop.wait, stop=stop.set)

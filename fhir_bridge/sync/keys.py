@@ -102,7 +102,7 @@ def _read(file: Path) -> Key:
         said = json.loads(file.read_text())
         times = {name: datetime.fromisoformat(said[name]) for name in ("made_at", "signs_from", "until") if said.get(name)}
         return Key(kid=said["key"]["kid"], jwk=said["key"], **times)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise Refused([Fault(file.name, "is no key of ours; take it out of the keys folder")]) from None
 
 
