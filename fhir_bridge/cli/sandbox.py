@@ -8,6 +8,7 @@ import click
 from fhir_bridge.cli.output import say
 from fhir_bridge.cli.worker import run_until_stopped
 from fhir_bridge.sandbox import token
+from fhir_bridge.sandbox.faults import Faults, Wsgi, read_file
 from fhir_bridge.sandbox.profile import agreed, load
 from fhir_bridge.sandbox.running import running
 from fhir_bridge.sandbox.server import create_app
@@ -31,13 +32,19 @@ def command() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Fail as this JSON list says; more can be posted to /_faults.",
 )
-def serve(like: str, port: int, file: Path | None, script: Path | None) -> None:
+@click.option("--jwks", metavar="URL", help="Ask for SMART sign-in: where the client's public keys are.")
+@click.option("--client", default="fhir-bridge", show_default=True, help="With --jwks: the client that may sign in.")
+@click.option("--scope", default="system/*.cruds", show_default=True, help="With --jwks: the scopes it may have.")
+def serve(like: str, port: int, file: Path | None, script: Path | None, **sign_in: str) -> None:
     """Serve FHIR R4 on loopback until stopped; prints its base address."""
     stop = threading.Event()
     store = Store(file)
     if not store.log:
         store.hold(agreed(like).holds)
-    app: Wsgi = create_app(load(like), store=store)
+    twin = create_app(load(like), store=store)
+    if sign_in["jwks"]:
+        token.require_sign_in(twin, _desk(**sign_in))
+    app: Wsgi = twin
     if script:
         app = Faults(app, script=read_file(script))
     with running(app, port=port) as server:
@@ -45,3 +52,7 @@ def serve(like: str, port: int, file: Path | None, script: Path | None) -> None:
         say(f"A hospital like {like} answers there; Ctrl-C ends it")
         run_until_stopped(stop.wait, stop=stop.set)
     store.close()
+
+
+def _desk(*, jwks: str, client: str, scope: str) -> token.Desk:
+    return token.Desk(token.Client(client, token.at(jwks), frozenset(scope.split())))
