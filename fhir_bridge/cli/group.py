@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = {
     "clients": "Add, list and revoke the clinic's API keys.",
     "db": "Bring the database to this version, or ask where it stands.",
     "sandbox": "Run a hospital in a box.",
+    "rehearse": "Rehearse a day of failures, and print what became of every record.",
     "demo": "Carry the fixture cases to a hospital and back, and show it.",
 }
 

@@ -80,3 +80,11 @@ class Visit:
             "heart_rate": 60 + self.version % 60,
             "blood_pressure": {"systolic": 120, "diastolic": 80},
         }
+
+
+def fixed() -> list[dict[str, Any]]:
+    """What a hospital holds before we come, and `RULES` names."""
+    return [
+        {"resourceType": "Location", "id": "21", "name": "Rehearsal ward"},
+        {"resourceType": "Practitioner", "id": "22", "name": [{"family": "Rehearsal"}]},
+    ]

@@ -23,7 +23,7 @@ from fhir_bridge.sandbox.profile import load
 from fhir_bridge.sandbox.running import running
 from fhir_bridge.sandbox.server import create_app
 from fhir_bridge.sandbox.store import Store as Chart
-from fhir_bridge.sandbox.traffic import PARTS, RULES, Visit
+from fhir_bridge.sandbox.traffic import PARTS, RULES, Visit, fixed
 from fhir_bridge.settings import Settings
 from fhir_bridge.store import clients, outbox
 from fhir_bridge.store.clients import Client
@@ -86,18 +86,10 @@ class Ward:
 def ward(like: str) -> Iterator[Ward]:
     """Serves the hospital from a thread of this process, which nobody kills."""
     chart = Chart()
-    chart.hold(_fixed())
+    chart.hold(fixed())
     faults = Faults(create_app(load(like), store=chart))
     with running(faults) as server:
         yield Ward(like, server.base_url, chart, faults)
-
-
-def _fixed() -> list[dict[str, Any]]:
-    """What the site file of such a hospital names."""
-    return [
-        {"resourceType": "Location", "id": "21", "name": "Rehearsal ward"},
-        {"resourceType": "Practitioner", "id": "22", "name": [{"family": "Rehearsal"}]},
-    ]
 
 
 @dataclass

@@ -1,0 +1,197 @@
+"""A clinic's day against a hospital that fails in every way it can, with time running fast; nothing leaves this machine.
+
+One process: the clinic's API and the hospital in a box on loopback, two workers, a database in a temporary folder. The bridge's
+clock runs faster than the machine's, so that waits of hours pass in seconds; what it does in them is what it does in production.
+"""
+
+import random
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from fhir_bridge import bootstrap, documents
+from fhir_bridge.clock import utc_now
+from fhir_bridge.errors import BridgeError
+from fhir_bridge.sandbox.faults import KINDS, Failure, Faults
+from fhir_bridge.sandbox.ledger import Ledger, Told, balance
+from fhir_bridge.sandbox.profile import load
+from fhir_bridge.sandbox.running import running
+from fhir_bridge.sandbox.server import create_app as create_hospital
+from fhir_bridge.sandbox.store import Store as Chart
+from fhir_bridge.sandbox.traffic import PARTS, RULES, Visit, fixed
+from fhir_bridge.settings import Hospital, Secret, Settings, Site
+from fhir_bridge.store import clients
+from fhir_bridge.store.database import Store
+from fhir_bridge.sync import status
+from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.worker import Worker
+from fhir_bridge.web.app import create_app
+
+DEADLINE = 1.0  # real seconds a call may take; a stall takes longer
+DAY = 24 * 3600.0
+VISITS = 40  # sessions a minute
+SETTLING = 120.0  # real seconds after the day in which everything must come to its end
+# A server that carries a plain create out twice makes two resources, whoever asked; only a write by our own id is safe from it.
+NOT_PREVENTABLE = {"hapi": (), "epic": ("twice",), "oracle": ("twice",), "athena": ()}
+
+
+@dataclass
+class FastClock:
+    """Time that runs `speed` times as fast as the machine's, and can be put forward."""
+
+    speed: float
+    began: datetime = field(default_factory=utc_now)
+    _started: float = field(default_factory=time.monotonic)
+    _ahead: float = 0
+
+    def __call__(self) -> datetime:
+        return self.began + timedelta(seconds=(time.monotonic() - self._started) * self.speed + self._ahead)
+
+    def forward(self, seconds: float) -> None:
+        """Skips so many of its seconds: nothing was due in them."""
+        self._ahead += seconds
+
+
+@dataclass
+class Rehearsal:
+    """One running rehearsal: what failed is counted in `faults.spoilt`, what was accepted is in `told`."""
+
+    like: str
+    bridge: Bridge
+    clock: FastClock
+    chart: Chart
+    faults: Faults
+    api: str
+    key: str
+    rng: random.Random
+    told: list[Told] = field(default_factory=list)
+
+    def run(self, minutes: float) -> Ledger:
+        """The day's traffic under faults, then quiet until nothing is open; raises `BridgeError` when it does not get quiet."""
+        stop = threading.Event()
+        workers = [threading.Thread(target=Worker(self.bridge, name=f"worker-{n}").run, args=(stop,), daemon=True) for n in range(2)]
+        for worker in workers:
+            worker.start()
+        try:
+            self._day(minutes * 60)
+            self._evening()
+        finally:
+            stop.set()
+            for worker in workers:
+                worker.join()
+        return balance(self.told, self.chart.log, parts=PARTS[self.like], stopped=self._stopped())
+
+    def _day(self, seconds: float) -> None:
+        """Posts evenly over the day; in every part of it the hospital fails in another way."""
+        visits, kinds = self._visits(max(8, int(VISITS * seconds / 60))), self._kinds()
+        begun = time.monotonic()
+        for place, visit in enumerate(visits):
+            first, last = (part * len(kinds) // len(visits) for part in (place, place + 1))
+            self.faults.add(*(_failure(kind) for kind in kinds[first:last]))
+            self._post(visit)
+            time.sleep(max(0.0, begun + seconds * (place + 1) / len(visits) - time.monotonic()))
+
+    def _evening(self) -> None:
+        """Until nothing is open, with waits skipped, and every kind of fault has met a call: for one that has not there is a late visit."""
+        end, number = time.monotonic() + SETTLING, len(self.told)
+        while (count := self._open()) or self._unmet():
+            if time.monotonic() > end:
+                raise BridgeError(f"{count} deliveries were still open {SETTLING:.0f} s after the day, not met: {self._unmet()}")
+            if not count:
+                self._post(Visit(number, patient=number, like=self.like))
+                number += 1
+            time.sleep(0.1)
+            self.clock.forward(1800)
+
+    def _unmet(self) -> list[str]:
+        return [kind for kind in self._kinds() if kind not in self.faults.spoilt]
+
+    def _visits(self, count: int) -> list[Visit]:
+        """Two sessions a patient; every fifth is corrected right after it."""
+        found = []
+        for number in range(count):
+            visit = Visit(number, patient=number // 2, like=self.like)
+            found += [visit, replace(visit, version=2)] if number % 5 == 4 else [visit]
+        return found
+
+    def _kinds(self) -> list[str]:
+        kinds = [kind for kind in sorted(KINDS) if kind not in NOT_PREVENTABLE[self.like]] if PARTS[self.like] else []
+        self.rng.shuffle(kinds)
+        return kinds
+
+    def _open(self) -> int:
+        found = status.overview(self.bridge)["hospitals"]
+        return sum(count for hospital in found for state, count in hospital["open"].items() if state != "dead")
+
+    def _stopped(self) -> dict[str, str]:
+        if not PARTS[self.like]:
+            return {each.id: "the hospital takes nothing by machine" for each in self.told}
+        return {card["record"].partition("/")[2]: card["reason"] for card in status.overview(self.bridge)["dead"]}
+
+    def _post(self, visit: Visit) -> None:
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        headers["Idempotency-Key"] = f"{visit.id}/{visit.version}"
+        request = urllib.request.Request(f"{self.api}/api/v1/sessions", documents.dumps(visit.document()), headers)  # noqa: S310
+        try:
+            with urllib.request.urlopen(request, timeout=60):  # noqa: S310  # our own address
+                self.told.append(visit.told())
+        except urllib.error.HTTPError as error:
+            raise BridgeError(f"the bridge answered {error.code} to a session: {error.read().decode()}") from error
+
+
+@contextmanager
+def rehearsing(like: str, *, minutes: float, seed: int) -> Iterator[Rehearsal]:
+    """A bridge, a hospital like `like` and everything between them, gone when the block is left."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fhir-bridge-rehearsal-")))
+        chart = Chart()
+        chart.hold(fixed())
+        faults = Faults(create_hospital(load(like), store=chart))
+        hospital = stack.enter_context(running(faults))
+        clock = FastClock(speed=DAY / (max(minutes, 1) * 60))
+        bridge = _bridge(folder, hospital.base_url, clock, like=like, seed=seed)
+        stack.callback(bridge.store.close)
+        with bridge.store.transaction() as tx:
+            key = clients.add(tx, tenant="default", id="rehearsal", name="The clinic", kind="clinic", now=tx.now)
+        door = stack.enter_context(running(create_app(bridge, log=_Silent())))
+        api = f"http://127.0.0.1:{door.port}"
+        yield Rehearsal(like, bridge, clock, chart, faults, api, key, random.Random(seed))  # noqa: S311  # repeatable, nothing secret
+
+
+def _bridge(folder: Path, base_url: str, clock: FastClock, *, like: str, seed: int) -> Bridge:
+    given = Settings(
+        database_url=Secret(f"sqlite:///{folder / 'rehearsal.sqlite'}"),
+        sites={"default": Site("default", hospitals=("twin",))},
+        hospitals={"twin": Hospital("twin", base_url, rules=RULES.get(like, {}))},
+        deadline_seconds=DEADLINE,
+        poll_interval_seconds=0.05,
+    )
+    bootstrap.prepare(given)
+    made = bootstrap.bridge(given)
+    made.store.close()
+    store = Store(given.database_url.reveal(), clock=clock)
+    # in the bridge's time a call takes `speed` times as long, and a lease must outlast it
+    deadline = DEADLINE * clock.speed
+    chance = random.Random(seed)  # noqa: S311
+    return replace(made, store=store, clock=clock, rng=chance, lease_seconds=int(20 * deadline), deadline_seconds=deadline)
+
+
+def _failure(kind: str) -> Failure:
+    """`kind`, as it spoils the next write: what stalls takes longer than a call may, what drips too."""
+    seconds = {"drip": 0.05}.get(kind, DEADLINE * 1.5)
+    return Failure(kind=kind, method="POST", times=2, seconds=seconds, retry_after="30" if kind in ("throttled", "unavailable") else "")
+
+
+class _Silent:
+    """Takes every line of a log and keeps none."""
+
+    def info(self, *_: object, **__: object) -> None: ...
+
+    warning = error = exception = debug = info
