@@ -332,7 +332,7 @@ def test_a_us_core_blood_pressure_is_read_and_what_it_says_beside_is_named() -> 
 
 NAMES = ["code", "subject", "effectiveDateTime", "effectivePeriod", "effectiveInstant", "valueQuantity", "status", "meta", "component"]
 NAMES += ["contained", "identifier", "extension", "text", "id", "category", "encounter", "dataAbsentReason", "note"]
-ODD = [None, True, 7, "x", [], {}, [[]], [{}], {"resourceType": "Patient"}, {"coding": 7}, {"reference": 7}, {"value": {}}]
+ODD: list[Any] = [None, True, 7, "x", [], {}, [[]], [{}], {"resourceType": "Patient"}, {"coding": 7}, {"reference": 7}, {"value": {}}]
 
 
 @pytest.mark.parametrize("name", NAMES)
