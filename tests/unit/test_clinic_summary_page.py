@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from test_clinic_summary import CASES, MONITORED, STOPPED, case, section, without
 
 from fhir_bridge.clinic.summary import summary_text, timeline
-from fhir_bridge.clinic.summary.columns import Block, fitted
+from fhir_bridge.clinic.summary.columns import Block, fitted, moved
 from fhir_bridge.clinic.summary.letters import PLAIN, drawable, width, wrapped
 from fhir_bridge.clinic.summary.page import TITLE, summary_pdf
 from fhir_bridge.clinic.summary.wording import clock_of, plain
@@ -92,6 +92,16 @@ def test_the_longest_section_gives_way_and_says_how_much_is_left():
     found = dict(fitted([long, short], 12))
     assert found["Short"] == ["only"]
     assert found["Long"] == [*"012345", "… and 14 more, see text"]
+
+
+def test_what_has_no_room_on_the_right_goes_under_the_left():
+    assert moved([10, 5], [20, 6, 4], 26) == 1
+    assert moved([10, 5], [20, 6, 4], 30) == 0
+    assert moved([25], [20, 6, 4], 26) == 0
+
+
+def test_every_reaction_of_a_session_stopped_for_them_is_told_whole():
+    assert "more, see text" not in drawn(summary_pdf(STOPPED))
 
 
 def test_the_axis_begins_and_ends_with_the_session_and_stray_times_do_not_stretch_it():

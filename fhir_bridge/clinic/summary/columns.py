@@ -22,11 +22,24 @@ class Block:
         left = len(self.items) - (lines[room - 1][1] if room > 1 else 0)
         return [*(line for line, _ in kept), f"… and {left} more, see text" if len(self.items) > 1 else "… more in the text"]
 
+    @property
+    def length(self) -> int:
+        """How many lines it takes whole, its title and the gap behind it included."""
+        return 2 + sum(map(len, self.items))
+
 
 def block(title: str, lines: Sequence[str], width: float, size: float) -> Block:
     """The section's paragraphs, wrapped; the lines after an item's first stand a little to the right."""
     items = (wrapped(line, width - 6, PLAIN, size) for line in lines)
     return Block(title, tuple((item[0], *(f"  {more}" for more in item[1:])) for item in items if item))
+
+
+def moved(left: Sequence[int], right: Sequence[int], room: int) -> int:
+    """How many of the last blocks of the right column go under the left one, so that the right one fits; lengths in lines."""
+    count, below, beside = 0, sum(left), sum(right)
+    while beside > room and count + 1 < len(right) and below + right[-1 - count] <= room:
+        below, beside, count = below + right[-1 - count], beside - right[-1 - count], count + 1
+    return count
 
 
 def fitted(blocks: Sequence[Block], room: int) -> list[tuple[str, list[str]]]:

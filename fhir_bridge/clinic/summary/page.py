@@ -8,7 +8,7 @@ from reportlab.lib.pagesizes import LETTER
 from reportlab.pdfgen.canvas import Canvas
 
 from fhir_bridge.clinic.summary import chart
-from fhir_bridge.clinic.summary.columns import block, fitted
+from fhir_bridge.clinic.summary.columns import Block, block, fitted, moved
 from fhir_bridge.clinic.summary.letters import BOLD, wrapped
 from fhir_bridge.clinic.summary.paper import Paper
 from fhir_bridge.clinic.summary.sections import Section, patient, sections, status, when
@@ -45,13 +45,7 @@ def _draw(paper: Paper, record: Mapping[str, Any], names: Names) -> None:
     y = _head(paper, record, [each for each in found if each.title in _HEAD], top)
     if record["status"] != "entered-in-error":
         y = chart.draw(paper, record, names, left=_MARGIN, right=_MARGIN + width, top=y - 6)
-    column = (width - _GAP) / 2
-    left = [each for each in found if each.title in _LEFT]
-    right = [each for each in found if each.title not in (*_LEFT, *_HEAD, *_PAINTED)]
-    if not left:
-        left, right = right, []
-    _column(paper, left, _MARGIN, y - 12, column)
-    _column(paper, right, _MARGIN + column + _GAP, y - 12, column)
+    _columns(paper, [each for each in found if each.title not in (*_HEAD, *_PAINTED)], y - 12, (width - _GAP) / 2)
     _foot(paper, record)
 
 
@@ -80,11 +74,30 @@ def _short(section: Section, width: float) -> list[str]:
     return rows if len(rows) <= 4 else [*rows[:3], "… more in the text"]
 
 
-def _column(paper: Paper, found: list[Section], x: float, top: float, width: float) -> None:
-    tables = sum(len(each.table) for each in found)
-    room = int((top - _MARGIN - 12) / _LEADING) - tables
-    y = top
-    said = fitted([block(each.title, each.lines, width, _SIZE) for each in found], room)
+def _columns(paper: Paper, found: list[Section], top: float, width: float) -> None:
+    """What was given on the left, what happened and follows on the right; what the right has no room for goes under the left."""
+    left = [each for each in found if each.title in _LEFT]
+    right = [each for each in found if each.title not in _LEFT]
+    if not left:
+        left, right = right, []
+    room = int((top - _MARGIN) / _LEADING)
+    below = moved([_length(each, width) for each in left], [_length(each, width) for each in right], room)
+    if below:
+        left, right = [*left, *right[-below:]], right[:-below]
+    _column(paper, left, _MARGIN, top, width, room)
+    _column(paper, right, _MARGIN + width + _GAP, top, width, room)
+
+
+def _length(section: Section, width: float) -> int:
+    return len(section.table) + _block(section, width).length
+
+
+def _block(section: Section, width: float) -> Block:
+    return block(section.title, section.lines, width, _SIZE)
+
+
+def _column(paper: Paper, found: list[Section], x: float, y: float, width: float, room: int) -> None:
+    said = fitted([_block(each, width) for each in found], room - sum(len(each.table) for each in found))
     for section, (title, lines) in zip(found, said, strict=False):
         paper.text(x, y, title, 8, font=BOLD)
         paper.line(x, y - 2, x + width, y - 2, thin=True)
