@@ -1,21 +1,27 @@
-"""`fhir-bridge discard`: a stopped delivery is given up, with a reason that stays in the audit trail."""
+"""`fhir-bridge discard`: stopped deliveries are given up, with a reason that stays in the audit trail."""
 
 import getpass
+from typing import Any
 
 import click
 
 from fhir_bridge import bootstrap
-from fhir_bridge.cli.output import emit, json_option, site_option
+from fhir_bridge.cli.output import emit
+from fhir_bridge.cli.selection import chosen, selection
 from fhir_bridge.settings import Settings
 from fhir_bridge.sync import stopped
 
 
 @click.command("discard")
-@click.argument("delivery")
+@selection
 @click.option("--reason", required=True, help="Why it is given up; kept in the audit trail.")
-@site_option
-@json_option
-def command(delivery: str, reason: str, site: str, as_json: bool) -> None:
-    """Give the stopped DELIVERY (its id, as `fhir-bridge status` prints it) up for good."""
-    stopped.discard(bootstrap.bridge(Settings.from_environ()), tenant=site, id=delivery, who=getpass.getuser(), why=reason)
-    emit({"id": delivery, "state": "discarded"}, as_json=as_json, text=lambda: f"{delivery} is given up")
+def command(delivery: str | None, reason: str, as_json: bool, **which: Any) -> None:
+    """Give the stopped DELIVERY (its id, as `fhir-bridge status` prints it) up for good, or many; started again it does the rest."""
+    wanted = chosen(delivery, **which)
+    bridge, who = bootstrap.bridge(Settings.from_environ()), getpass.getuser()
+    if wanted.delivery:
+        stopped.discard(bridge, tenant=wanted.which.tenant, id=wanted.delivery, who=who, why=reason)
+        emit({"id": delivery, "state": "discarded"}, as_json=as_json, text=lambda: f"{delivery} is given up")
+        return
+    count = stopped.discard_many(bridge, wanted.which, who=who, why=reason)
+    emit({"discarded": count.done}, as_json=as_json, text=lambda: f"{count.done} are given up")

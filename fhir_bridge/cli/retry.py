@@ -1,20 +1,28 @@
-"""`fhir-bridge retry`: a stopped delivery runs again."""
+"""`fhir-bridge retry`: stopped deliveries run again."""
 
 import getpass
+from typing import Any
 
 import click
 
 from fhir_bridge import bootstrap
-from fhir_bridge.cli.output import emit, json_option, site_option
+from fhir_bridge.cli.output import emit
+from fhir_bridge.cli.selection import chosen, selection
 from fhir_bridge.settings import Settings
 from fhir_bridge.sync import stopped
 
 
 @click.command("retry")
-@click.argument("delivery")
-@site_option
-@json_option
-def command(delivery: str, site: str, as_json: bool) -> None:
-    """Try the stopped DELIVERY (its id, as `fhir-bridge status` prints it) again."""
-    stopped.retry(bootstrap.bridge(Settings.from_environ()), tenant=site, id=delivery, who=getpass.getuser())
-    emit({"id": delivery, "state": "pending"}, as_json=as_json, text=lambda: f"{delivery} is on its way again")
+@selection
+@click.option("--reason", default="", help="Why it will go through now; kept in the audit trail.")
+def command(delivery: str | None, reason: str, as_json: bool, **which: Any) -> None:
+    """Try the stopped DELIVERY (its id, as `fhir-bridge status` prints it) again, or many; started again it does the rest."""
+    wanted = chosen(delivery, **which)
+    bridge, who = bootstrap.bridge(Settings.from_environ()), getpass.getuser()
+    if wanted.delivery:
+        stopped.retry(bridge, tenant=wanted.which.tenant, id=wanted.delivery, who=who, why=reason)
+        emit({"id": delivery, "state": "pending"}, as_json=as_json, text=lambda: f"{delivery} is on its way again")
+        return
+    count = stopped.retry_many(bridge, wanted.which, who=who, why=reason)
+    left = f"; {count.left} left alone, because trying again could make a second record: see their cards" if count.left else ""
+    emit({"retried": count.done, "left": count.left}, as_json=as_json, text=lambda: f"{count.done} are on their way again{left}")

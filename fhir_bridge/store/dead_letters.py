@@ -54,6 +54,16 @@ def dead(tx: Transaction, tenant: str | None = None, *, limit: int = 100) -> lis
     return _open(tx, tenant, deliveries.c.state == "dead", limit)
 
 
+def stopped_before(
+    tx: Transaction, tenant: str, moment: datetime, *, hospital: str | None = None, reason: str | None = None, limit: int = 100
+) -> list[Delivery]:
+    """Dead deliveries that stopped until `moment`, the oldest first; those of one hospital, or of one reason word, when named."""
+    wanted = [deliveries.c.state == "dead", deliveries.c.changed_at <= moment]
+    wanted += [deliveries.c.hospital == hospital] if hospital else []
+    wanted += [deliveries.c.reason == reason] if reason else []
+    return _open(tx, tenant, and_(*wanted), limit)
+
+
 def counts(tx: Transaction) -> dict[tuple[str, str, str], int]:
     """How many open deliveries there are by (tenant, hospital, state)."""
     key = (deliveries.c.tenant, deliveries.c.hospital, deliveries.c.state)

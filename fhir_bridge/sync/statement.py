@@ -1,16 +1,22 @@
-"""What a hospital's server can do: its CapabilityStatement, fetched once a day, kept in the store, corrected by the site file."""
+"""What a hospital's server can do: its CapabilityStatement, fetched once a day, kept in the store, corrected by the site file.
 
+One that changed since it was fetched last is told in sentences, in the audit trail and in `status`, before anything is sent by it.
+"""
+
+import logging
 from datetime import timedelta
 from hashlib import sha256
 
 from fhir_bridge import documents
-from fhir_bridge.hospital.capabilities import Capabilities, read
+from fhir_bridge.hospital.capabilities import Capabilities, SiteFile, difference, read
 from fhir_bridge.hospital.client import Call, NoReply, Reply
-from fhir_bridge.store import hospitals
+from fhir_bridge.store import audit, hospitals
 from fhir_bridge.sync.bridge import Bridge, Hospital
 from fhir_bridge.sync.job import Outage
 
 FRESH = timedelta(hours=24)
+
+log = logging.getLogger(__name__)
 
 
 def capabilities(bridge: Bridge, *, tenant: str, hospital: Hospital) -> Capabilities | Outage:
@@ -39,9 +45,23 @@ def fetch(bridge: Bridge, *, tenant: str, hospital: Hospital) -> Capabilities | 
     with bridge.store.transaction() as tx:
         fetched_at = tx.now
         digest = sha256(statement).hexdigest()
-        hospitals.keep_statement(tx, tenant, hospital.name, statement=statement, sha256=digest, now=fetched_at)
+        kept = hospitals.keep_statement(tx, tenant, hospital.name, statement=statement, sha256=digest, now=fetched_at)
+        if kept.changed_at == fetched_at and (told := changes(kept, hospital.site_file)):
+            log.warning("%s: %d changes in its CapabilityStatement; `fhir-bridge status` tells them", hospital.name, len(told))
+            audit.write(
+                tx, tenant=tenant, actor="worker", action="statement-changed", subject=f"hospital/{hospital.name}",
+                detail={"changes": told}, now=fetched_at, key=bridge.audit_key,
+            )  # fmt: skip
     hospital.known[tenant] = (fetched_at, found)
     return found
+
+
+def changes(kept: hospitals.Statement, site: SiteFile) -> list[str]:
+    """What the last change of the statement changed for us, one sentence each; empty when it never did."""
+    if kept.previous is None:
+        return []
+    before, after = (documents.loads(text, max_bytes=len(text)) for text in (kept.previous, kept.statement))
+    return difference(read(before, site=site), read(after, site=site))
 
 
 def _retry_after(reply: Reply) -> float | None:

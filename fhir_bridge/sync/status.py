@@ -1,5 +1,6 @@
 """How it stands: one record's way to each hospital, and, for all, what waits, what is stuck and why. Reads only."""
 
+from datetime import datetime
 from typing import Any
 
 from fhir_bridge import documents
@@ -11,6 +12,7 @@ from fhir_bridge.store.dead_letters import BlockedLane
 from fhir_bridge.store.links import Link
 from fhir_bridge.store.outbox import Attempt, Delivery
 from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.statement import changes
 
 
 def of_record(bridge: Bridge, *, tenant: str, kind: str, id: str) -> dict[str, Any] | None:
@@ -34,26 +36,42 @@ def of_record(bridge: Bridge, *, tenant: str, kind: str, id: str) -> dict[str, A
 def overview(bridge: Bridge, *, tenant: str | None = None) -> dict[str, Any]:
     """Per hospital: configured or not, open deliveries by state, breaker and pause; and every lane that stands still, with the reason."""
     with bridge.store.reading() as tx:
+        now = tx.now
         counts = dead_letters.counts(tx)
         known = {(row.tenant, row.hospital): row for row in hospitals.listing(tx, tenant)}
         blocked = dead_letters.blocked_lanes(tx, tx.now, tenant)
         dead = dead_letters.dead(tx, tenant)
+        statements = {key: kept for key in known if (kept := hospitals.statement(tx, *key))}
     configured = {(site.name, name) for site in bridge.sites.values() for name in site.hospitals if tenant in (None, site.name)}
     return {
         "hospitals": [
-            _hospital(*key, known=known.get(key), counts=counts, configured=key in configured) for key in sorted(configured | known.keys())
+            _hospital(*key, known=known.get(key), counts=counts, configured=key in configured)
+            | _statement(bridge, key[1], statements.get(key))
+            for key in sorted(configured | known.keys())
         ],
-        "blocked": [_blocked(lane) for lane in blocked],
-        "dead": [{"id": delivery.id, "record": f"{delivery.kind}/{delivery.record_id}", **_reason(delivery)} for delivery in dead],
+        "blocked": [_blocked(lane, now) for lane in blocked],
+        "dead": [_dead(delivery) for delivery in dead],
     }
 
 
 def not_kept(bridge: Bridge, *, tenant: str, kind: str, id: str) -> list[dict[str, Any]]:
-    """What of a record the hospitals changed or dropped, by our resource: `{hospital, ours, changed, dropped}`."""
+    """What of a record is not at the hospitals as it was sent, by our resource.
+
+    `{hospital, ours, theirs, visible, changed, dropped, left_out}`: paths, never values.
+    """
     with bridge.store.reading() as tx:
         verdicts = [(link, documents.loads(link.kept)) for link in links.of_record(tx, tenant, kind, id) if link.kept]
-    lost = [(link, verdict) for link, verdict in verdicts if verdict.get("whole") is False]
-    return [{"hospital": link.hospital, "ours": link.ours, "changed": v["changed"], "dropped": v["dropped"]} for link, v in lost]
+    lost = [(link, verdict) for link, verdict in verdicts if not verdict.get("whole") or verdict.get("left_out")]
+    return [
+        {
+            "hospital": link.hospital,
+            "ours": link.ours,
+            "theirs": link.theirs,
+            "visible": verdict.get("visible", True),
+            **{name: verdict.get(name, []) for name in ("changed", "dropped", "left_out")},
+        }
+        for link, verdict in lost
+    ]
 
 
 def _newest(deliveries: list[Delivery]) -> list[Delivery]:
@@ -123,13 +141,38 @@ def _hospital(
     return told
 
 
-def _blocked(lane: BlockedLane) -> dict[str, Any]:
+def _statement(bridge: Bridge, hospital: str, kept: hospitals.Statement | None) -> dict[str, Any]:
+    """When the server was last asked what it can do, and what its last change changed."""
+    if kept is None:
+        return {}
+    told: dict[str, Any] = {"fetched_at": kept.fetched_at.isoformat()}
+    if kept.changed_at and hospital in bridge.hospitals:
+        told |= {"changed_at": kept.changed_at.isoformat(), "changes": changes(kept, bridge.hospitals[hospital].site_file)}
+    return {"statement": told}
+
+
+def _dead(delivery: Delivery) -> dict[str, Any]:
     return {
+        "id": delivery.id,
+        "tenant": delivery.tenant,
+        "hospital": delivery.hospital,
+        "record": f"{delivery.kind}/{delivery.record_id}",
+        "version": delivery.version,
+        "since": delivery.changed_at.isoformat(),
+        **_reason(delivery),
+    }
+
+
+def _blocked(lane: BlockedLane, now: datetime) -> dict[str, Any]:
+    """`age_seconds` is how long the lane has stood still, `behind` how many deliveries wait behind the first."""
+    return {
+        "tenant": lane.tenant,
         "hospital": lane.hospital,
         "lane": lane.lane,
         "cause": lane.cause,
         "reason": lane.reason,
         "since": lane.since.isoformat(),
+        "age_seconds": max(0, int((now - lane.since).total_seconds())),
         "record": f"{lane.kind}/{lane.record_id}",
         "behind": lane.behind,
     }
