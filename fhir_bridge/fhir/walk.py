@@ -59,7 +59,7 @@ def _object(node: dict[str, Any], plan: "_Plan", at: Place, found: Walk) -> None
         step = steps.get(key)
         if step is None:
             continue
-        if step.choice and chosen.setdefault(step.choice, key.lstrip("_")) != key.lstrip("_"):
+        if step.choice and chosen.setdefault(step.choice, name := key.lstrip("_")) != name:
             found.add(at, f"has more than one {step.choice}; keep one")
         if isinstance(value, list):
             _list(value, step, (at, key), found, node)

@@ -42,7 +42,8 @@ def compile_reader(by_type: Mapping[str, list[Template]], write: WriteAll) -> Re
             for resource in resources:
                 kind = resource["resourceType"]
                 template = readers[kind](resource, record, elements, lists)
-                links.setdefault(template, []).append(f"{kind}/{resource['id']}")
+                if template:
+                    links.setdefault(template, []).append(f"{kind}/{resource['id']}")
             return (record, links) if _in_order(lists) and _same(write(record), resources) else None
         except Exception:  # whatever is not as we write it is the plain reader's
             return None
@@ -101,7 +102,7 @@ class _Maker:
         if not template.only_to_fhir:
             self.loops = {loop.name: loop for loop in template.loops}
             self.read(template.resource, "d", list(template.loops), {"": "record"})
-        self.emit(f"return {template.name!r}")
+        self.emit(f"return {'' if template.only_to_fhir else template.name!r}")  # what is only written is no link either
         self.indent -= 1
 
     def read(self, part: Obj, value: str, loops: list[Loop], places: dict[str, str]) -> None:
@@ -184,6 +185,7 @@ class _Maker:
     def element(self, loop: Loop, key: str, places: dict[str, str]) -> str:
         """The element of the record's list that has this key, made where it is not there yet."""
         found, place, outer = self.name("n"), self.constant(loop), places[loop.path.name]
+        self.emit(f"if {key} is A: raise LookupError")  # nothing says which element it is
         self.emit(f"k = ({place}, id({outer}), {key})")
         self.emit(f"{found} = elements.get(k)")
         self.emit(f"if {found} is None:")
