@@ -9,7 +9,6 @@ from fhir_bridge.cli.output import say
 from fhir_bridge.cli.worker import run_until_stopped
 from fhir_bridge.sandbox import token
 from fhir_bridge.sandbox.faults import Faults, Wsgi, read_file
-from fhir_bridge.sandbox.faults import Faults, Wsgi, read_file
 from fhir_bridge.sandbox.profile import agreed, load
 from fhir_bridge.sandbox.running import running
 from fhir_bridge.sandbox.server import create_app

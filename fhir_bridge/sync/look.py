@@ -69,11 +69,20 @@ def find(job: Job, write: Write, known: Mapping[str, str]) -> Finding:
         reply = job.hospital.client.send(call)
         if isinstance(reply, NoReply):
             return Outage(f"the hospital could not be searched: {reply.cause}", doubt=True)
-        if reply.status in (200, 404, 410):
-            return found(write, reply.body if reply.status == 200 else None, known)
+        if reply.status == 200:
+            if not _answers(write, reply):
+                return Outage("the hospital answered a search with something else than FHIR", doubt=True)
+            return found(write, reply.body, known)
+        if reply.status in (404, 410) and call.method == "GET":  # to a search it would mean that there is no such search
+            return found(write, None, known)
         if reply.status in (401, 403, 429) or reply.status >= 500:
             return Outage(f"the hospital answered a search with {reply.status}", doubt=True)
     return Unsearchable("the hospital answers no search that would find it")
+
+
+def _answers(write: Write, reply: Reply) -> bool:
+    """Whether a FHIR server speaks of `write`. A proxy's page of its own, or half an answer, must never count as "nothing found"."""
+    return reply.resource_type in ("Bundle", write.key.partition("/")[0])
 
 
 def _hindrance(write: Write, finding: Finding) -> End | None:

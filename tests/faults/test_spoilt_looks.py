@@ -1,0 +1,27 @@
+"""A look whose answer is spoilt has seen nothing, not even that nothing is there: what was sent is never sent again because of it."""
+
+import signal
+
+import pytest
+from rehearsal import HOUR, Forks, Rehearsal, ward
+
+from fhir_bridge.sandbox.faults import KINDS, Failure
+from fhir_bridge.sandbox.traffic import Visit
+
+
+@pytest.mark.parametrize("like", ["epic", "oracle"])
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"stall-before", "stall-after", "drip"}))
+def test_a_spoilt_look_is_no_look(forks: Forks, sqlite_url: str, like: str, kind: str) -> None:
+    with ward(like) as hospital:
+        run = Rehearsal(sqlite_url, hospital, forks)
+        run.accept(Visit(0, patient=0, like=like))
+        assert run.drain(fault="O8:kill:3") == -signal.SIGKILL
+        hospital.faults.add(Failure(kind=kind, path="_search$|/[A-Za-z]+/[0-9]+$", times=12))
+        run.shift += HOUR
+        assert run.drain(rounds=8) == 0
+        hospital.faults.clear()
+        run.shift += 7 * HOUR
+        run.settle()
+        ledger = run.ledger()
+        assert ledger.exact, ledger
+        assert (ledger.held == 1) != (ledger.stopped != {})
