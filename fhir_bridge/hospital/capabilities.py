@@ -82,14 +82,16 @@ def read(statement: dict[str, Any], *, site: SiteFile = SiteFile()) -> Capabilit
     """
     rest = _server_part(statement)
     everywhere = _names(rest.get("searchParam"))
-    types = {item["type"]: _type(item, everywhere) for item in _objects(rest.get("resource")) if isinstance(item.get("type"), str)}
+    named = f"{_said(statement, 'software', 'name')} {statement.get('publisher', '')} {statement.get('name', '')}"
+    vendor = site.vendor or _vendor(named)
+    listed = [item for item in _objects(rest.get("resource")) if isinstance(item.get("type"), str)]
+    types = {item["type"]: _type({**_UNSAID.get(vendor, {}), **item}, everywhere) for item in listed}
     for words, present in ((site.known_good, True), (site.deny, False)):
         types = _corrected(types, words, present)
-    named = f"{_said(statement, 'software', 'name')} {statement.get('publisher', '')} {statement.get('name', '')}"
     return Capabilities(
         types=types,
         system=_system(rest, site),
-        vendor=site.vendor or _vendor(named),
+        vendor=vendor,
         software=f"{_said(statement, 'software', 'name')} {_said(statement, 'software', 'version')}".strip(),
         fhir_version=str(statement.get("fhirVersion", "")),
         patch_formats=frozenset(_texts(statement.get("patchFormat"))),
@@ -144,6 +146,11 @@ def _server_part(statement: dict[str, Any]) -> dict[str, Any]:
     if faults or rest is None:
         raise Refused(faults)
     return rest
+
+
+# What a vendor's server does with every type and does not state. HAPI's JPA server takes ids of the client's that hold a letter
+# (JpaStorageSettings, ClientIdStrategyEnum.ALPHANUMERIC, its default); where that is switched off: deny = ["*.updateCreate"].
+_UNSAID: Mapping[str, Mapping[str, Any]] = {"hapi": {"updateCreate": True}}
 
 
 def _type(item: dict[str, Any], everywhere: frozenset[str]) -> TypeCapabilities:

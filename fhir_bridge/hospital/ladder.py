@@ -36,9 +36,10 @@ def creation(resource: Resource, capabilities: Capabilities) -> Write | str:
         return _patient(resource, can)
     if can.update_create and can.can("update"):
         return Write(key, "put", resource, "PUT by our own id: the server creates or updates, and a repeat changes nothing")
-    if can.conditional_create and can.can("create") and ours:
+    condition = bool(ours) and "identifier" in can.search  # R4 has types that cannot be searched by it: AdverseEvent
+    if can.conditional_create and can.can("create") and condition:
         return Write(key, "create-if-none", resource, "conditional create: the server refuses a second one with our identifier")
-    if can.conditional_update and can.can("update") and ours:
+    if can.conditional_update and can.can("update") and condition:
         return Write(key, "put-if-one", resource, "conditional update on our identifier")
     if kind == "Patient":
         return _patient(resource, can)
