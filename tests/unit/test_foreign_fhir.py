@@ -111,6 +111,8 @@ def test_an_unreadable_instant_is_named_by_the_name_it_was_sent_under() -> None:
         (("8310-5", 98.6, "[degF]"), "temperature", "37"),
         (("29463-7", 150, "[lb_av]"), "weight", "68.039"),
         (("8302-2", 70, "[in_i]"), "height", "177.8"),
+        (("8867-4", 72, "{beats}/min"), "heart_rate", "72"),
+        (("8478-0", 93, "mmHg"), "mean_pressure", "93"),
         (("2708-6", 98, "%"), "oxygen_saturation", "98"),
         (("59408-5", 98, "%"), "oxygen_saturation", "98"),
     ],
