@@ -7,7 +7,7 @@ READY := .venv/.ready
 HOSPITAL ?= sandbox
 PYTEST ?= -n 2 --dist loadfile
 
-.PHONY: demo run hapi record test check bench lock clean
+.PHONY: demo run hapi record test check chaos chaos-matrix bench lock clean
 
 demo: $(READY)
 ifeq ($(HOSPITAL),hapi)
@@ -38,6 +38,17 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/check_lock.py
+
+# Random kills and the whole fault matrix: as long as you like, so not part of the suite (`make chaos N=2000 DATABASE=postgresql LIKE=epic`).
+N ?= 500
+DATABASE ?= sqlite
+LIKE ?= hapi
+chaos: $(READY)
+	@scripts/setup-system postgresql
+	PYTHONPATH=tests $(BIN)/python tests/faults/chaos.py -n $(N) --database $(DATABASE) --like $(LIKE)
+
+chaos-matrix: $(READY)
+	PYTHONPATH=tests $(BIN)/python tests/faults/matrix.py
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench

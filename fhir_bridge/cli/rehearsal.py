@@ -186,7 +186,9 @@ def _bridge(folder: Path, base_url: str, clock: FastClock, *, like: str, seed: i
 def _failure(kind: str) -> Failure:
     """`kind`, as it spoils the next write: what stalls takes longer than a call may, what drips too."""
     seconds = {"drip": 0.05}.get(kind, DEADLINE * 1.5)
-    return Failure(kind=kind, method="POST", times=2, seconds=seconds, retry_after="30" if kind in ("throttled", "unavailable") else "")
+    path = r"/fhir$|/Observation$" if kind == "twice" else ""  # a search may be made twice
+    after = "30" if kind in ("throttled", "unavailable") else ""
+    return Failure(kind=kind, method="POST", path=path, times=2, seconds=seconds, retry_after=after)
 
 
 class _Silent:

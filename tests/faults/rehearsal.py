@@ -165,12 +165,16 @@ class Door:
         door = cls(run, found["fd"], found["port"], key)
         yield door
         if door._pid:
-            os.kill(door._pid, signal.SIGKILL)
-            door.ended()
+            door.kill()
 
     def serve(self, **more: Any) -> None:
         """A server process starts."""
         self._pid = self.run.forks.start(**self.run.order("serve", fd=self.fd, **more))
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for the end."""
+        os.kill(self._pid, signal.SIGKILL)
+        self.ended()
 
     def ended(self) -> int:
         """Waits for the server's end: its exit code, negative for a signal."""

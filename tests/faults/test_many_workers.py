@@ -40,10 +40,12 @@ def test_eight_workers_keep_the_order_of_each_patient_and_write_nothing_twice(fo
         assert written_twice(run) == []
 
 
-@pytest.mark.parametrize(("like", "point"), [("hapi", "O2"), ("hapi", "O4"), ("hapi", "O8"), ("epic", "O3"), ("epic", "O8"), ("oracle", "O10")])
-def test_a_worker_stopped_past_its_lease_writes_nothing_that_another_wrote(
-    forks: Forks, database_url: str, like: str, point: str
-) -> None:
+# at a hospital that takes plain creates only, O3 to O7 are open: bytes that leave late cannot be called back (docs/reliability.md)
+STOPS = [("hapi", "O2"), ("hapi", "O4"), ("hapi", "O8"), ("epic", "O8"), ("oracle", "O10")]
+
+
+@pytest.mark.parametrize(("like", "point"), STOPS)
+def test_a_worker_stopped_past_its_lease_writes_nothing_that_another_wrote(forks: Forks, database_url: str, like: str, point: str) -> None:
     with ward(like) as hospital:
         run = Rehearsal(database_url, hospital, forks)
         run.accept(*(Visit(number, patient=number, like=like) for number in range(2)))
