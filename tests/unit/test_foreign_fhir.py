@@ -1,5 +1,6 @@
 """FHIR that others wrote: it becomes a record with a list of what is not in it, or is refused with path and reason. Never a traceback."""
 
+import os
 import subprocess
 import sys
 from copy import deepcopy
@@ -14,6 +15,7 @@ from click.testing import CliRunner, Result
 from fhir_bridge import bootstrap, documents
 from fhir_bridge.cli.group import command
 from fhir_bridge.errors import Refused
+from fhir_bridge.fhir import bundle as bundles
 from fhir_bridge.fhir import elements, release
 from fhir_bridge.mapping.parts import leaves
 from fhir_bridge.mapping.read import BOOKKEEPING
@@ -192,6 +194,25 @@ def test_a_refuted_diagnosis_is_no_diagnosis() -> None:
     assert refused(said)
 
 
+def test_a_former_name_or_address_is_named_and_the_current_one_read() -> None:
+    names = [{"use": "maiden", "family": "Formerly"}, {"use": "official", "family": "Synthetic", "given": ["Exampla"]}]
+    homes = [{"use": "old", "city": "Oldton"}, {"use": "home", "city": "Sampleton"}]
+    found = back(patient(name=names, address=homes))
+    assert (found.record["patient"]["family_name"], found.record["patient"]["address"]) == ("Synthetic", {"city": "Sampleton"})
+    assert {line.partition(":")[0] for line in found.residue} == {
+        *(f"Patient.name[{leaf}" for leaf in ("0].use", "0].family", "1].use")),
+        *(f"Patient.address[{leaf}" for leaf in ("0].use", "0].city", "1].use")),
+    }
+    assert "patient" not in refused_or_read(patient(name=names[:1]))
+
+
+def refused_or_read(resource: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return back(resource).record
+    except Refused:
+        return {}
+
+
 # --- references --------------------------------------------------------------------------------------------------------------
 
 
@@ -333,8 +354,24 @@ def test_a_us_core_blood_pressure_is_read_and_what_it_says_beside_is_named() -> 
 
 
 NAMES = ["code", "subject", "effectiveDateTime", "effectivePeriod", "effectiveInstant", "valueQuantity", "status", "meta", "component"]
-NAMES += ["contained", "identifier", "extension", "text", "id", "category", "encounter", "dataAbsentReason", "note"]
-ODD: list[Any] = [None, True, 7, "x", [], {}, [[]], [{}], {"resourceType": "Patient"}, {"coding": 7}, {"reference": 7}, {"value": {}}]
+NAMES += ["contained", "identifier", "extension", "text", "id", "category", "encounter", "dataAbsentReason", "note", "name"]
+ODD: list[Any] = [
+    None,
+    True,
+    7,
+    "x",
+    [],
+    {},
+    [[]],
+    [{}],
+    {"resourceType": "Patient"},
+    {"coding": 7},
+    {"reference": 7},
+    {"value": {}},
+    [{"use": {}}],
+    [{"use": "old"}],
+    {"use": "old"},
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -351,6 +388,8 @@ def test_an_element_of_any_shape_ends_in_a_record_or_a_refusal(name: str) -> Non
 @cache
 def examples() -> tuple[Path, ...]:
     fetched = subprocess.run([sys.executable, "-c", FETCH], cwd=ROOT / "scripts", capture_output=True, text=True)
+    if fetched.returncode and os.environ.get("FHIR_BRIDGE_OFFLINE"):
+        pytest.skip("HL7's R4 package is not in build/ and FHIR_BRIDGE_OFFLINE is set")
     assert fetched.returncode == 0, fetched.stderr
     kinds = {*site().mapping.by_type, "Bundle"}
     files = sorted(Path(fetched.stdout.strip()).glob("*.json"))
@@ -365,6 +404,8 @@ def test_no_leaf_of_an_official_example_is_lost_in_silence() -> None:
         explained = coverage.of_document(site(), document)
         assert all(leaf.spoken or leaf.reason for leaf in explained.leaves), file.name
         if document["resourceType"] == "Bundle":
+            inside = sum(len(information(one)) for one in bundles.resources(document))
+            assert len(explained.leaves) == inside, file.name
             continue
         sent = {f"{document['resourceType']}.{path}" for path in map(dotted, information(document))}
         assert {leaf.path for leaf in explained.leaves} == sent, file.name
