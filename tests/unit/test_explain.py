@@ -23,7 +23,7 @@ STRANGER = {
     "resourceType": "Patient",
     "id": "p",
     "meta": {"versionId": "3"},
-    "name": [{"family": "Secretia", "use": "old"}],
+    "name": [{"family": "Secretia", "use": "official"}],
     "gender": "F",
     "address": [{"line": ["1 Hidden Street"], "district": "Hidden"}],
 }
