@@ -3,7 +3,7 @@
 `Ambiguous` is the answer whenever the write may have happened. A timeout is never a failure.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,6 +18,7 @@ from fhir_bridge.hospital.parts import Step, Write
 __all__ = ["Ambiguous", "Dead", "Delivered", "Entry", "Mixed", "Outcome", "Retry", "judge", "same_fault"]
 
 MAX_RETRY_AFTER = 6 * 3600.0  # seconds; as urllib3 caps it
+_OUT = (502, 503, 504)
 REPEATS_OF_ONE_FAULT = 5  # then a 5xx is a data error in disguise
 
 
@@ -118,11 +119,14 @@ def judge(step: Step, reply: Reply | NoReply, *, now: datetime | None = None) ->
     return _single(step.writes[0], reply) if step.rung == "single" else _bundle(step, reply, now)
 
 
-def same_fault(outcomes: list[Outcome], *, times: int = REPEATS_OF_ONE_FAULT) -> bool:
-    """Whether the last `times` outcomes were the same 5xx with the same words: a data error in disguise, so dead."""
-    last = [each for each in outcomes[-times:] if isinstance(each, Retry | Ambiguous)]
-    told = {(each.status, each.words) for each in last}
-    return len(last) == times and len(told) == 1 and last[0].status >= 500 and bool(last[0].words)
+def same_fault(told: Sequence[tuple[int, str]], *, times: int = REPEATS_OF_ONE_FAULT) -> bool:
+    """Whether the last `times` failures, as (status, words), were one 5xx with one text: a data error in disguise, so dead.
+
+    Not what gateways and servers in maintenance say (502, 503, 504): that is an outage, and nothing dies of an outage.
+    """
+    last = told[-times:]
+    status, words = last[-1] if last else (0, "")
+    return len(last) == times and len(set(last)) == 1 and status >= 500 and status not in _OUT and bool(words)
 
 
 def _silence(reply: NoReply) -> One:

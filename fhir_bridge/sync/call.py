@@ -14,7 +14,7 @@ from fhir_bridge.hospital.parts import Link, Step
 from fhir_bridge.hospital.reply import Ambiguous, Dead, Delivered, Entry, Mixed, Outcome, Retry, judge
 from fhir_bridge.store import outbox
 from fhir_bridge.store.outbox import Attempt
-from fhir_bridge.sync import held
+from fhir_bridge.sync import held, repeats
 from fhir_bridge.sync.job import End, Job, Outage, Stopped, Wait
 
 TOO_LARGE = 413
@@ -77,12 +77,12 @@ def result_of(outcome: Outcome, step: Step) -> Result:
             wait = _wait(outcome)
             return Result(None if wait.doubt else "retry", end=wait)
         case Ambiguous():
-            kind = Outage if outcome.breaker else Wait
-            return Result(None, end=kind(outcome.cause, after=outcome.after, doubt=True))
-        case Dead(kind, faults, status, _, divisible):
-            if status == TOO_LARGE and divisible and len(step.writes) > 1:
-                return Result("too-large", divide=True)
-            return Result("refused", end=Stopped(kind, faults, status))
+            waits = Outage if outcome.breaker else Wait
+            return Result(None, end=waits(outcome.cause, after=outcome.after, doubt=True, told=repeats.told(outcome)))
+        case Dead(kind, faults, status, keys):
+            if _divides(outcome, step):
+                return Result(kind, divide=True)
+            return Result("refused", end=Stopped(kind, (*_guilty(step, keys), *faults), status))
         case Mixed(outcomes):
             return _worst([result_of(one, step) for _, one in outcomes])
         case _:
@@ -91,7 +91,19 @@ def result_of(outcome: Outcome, step: Step) -> Result:
 
 def _wait(retry: Retry) -> Wait:
     kind = Outage if retry.breaker else Wait
-    return kind(retry.reason, after=retry.after, counted=retry.counts, doubt=retry.look)
+    return kind(retry.reason, after=retry.after, counted=retry.counts, doubt=retry.look, told=repeats.told(retry))
+
+
+def _divides(dead: Dead, step: Step) -> bool:
+    """Whether halves of the step are tried: always of one that is too large, and of a refused batch, whose entries stand alone.
+
+    A refused transaction stays refused: all or nothing is what was asked for. Its guilty entries are named where the server does.
+    """
+    return dead.divisible and len(step.writes) > 1 and (dead.status == TOO_LARGE or step.rung == "batch")
+
+
+def _guilty(step: Step, keys: tuple[str, ...]) -> tuple[Fault, ...]:
+    return tuple(Fault(key, "is what the server speaks of") for key in keys) if len(step.writes) > 1 else ()
 
 
 def _worst(results: list[Result]) -> Result:

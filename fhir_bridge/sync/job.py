@@ -36,6 +36,7 @@ class Wait:
     """Later again: after `after` seconds at least.
 
     `doubt`: the last call may have been carried out, so look before sending; `looks` is how often we looked and found nothing.
+    `told` is the server's 5xx and a digest of its words (`sync.repeats`).
     """
 
     reason: str
@@ -43,6 +44,7 @@ class Wait:
     counted: bool = True
     doubt: bool = False
     looks: int = 0
+    told: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

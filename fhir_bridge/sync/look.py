@@ -15,7 +15,7 @@ from fhir_bridge.hospital.parts import Link, Write
 from fhir_bridge.hospital.verify import Adopt, Nothing, Several, found, is_whole, searches, together
 from fhir_bridge.store import outbox
 from fhir_bridge.store.outbox import Attempt
-from fhir_bridge.sync import held
+from fhir_bridge.sync import held, repeats
 from fhir_bridge.sync.job import End, Job, Outage, Stopped, Wait
 
 SETTLE = timedelta(minutes=10)
@@ -107,7 +107,7 @@ def _adopt(
         held.keep(tx, job, rows)
         detail = documents.dumps({"looked_for": len(findings), "found": len(adopted)})
         outbox.finish_attempt(tx, job.lease, attempt, "found" if adopted else "absent", detail)
-        outbox.settle(tx, job.lease, job.delivery, state="pending")
+        outbox.settle(tx, job.lease, job.delivery, state="pending", detail=repeats.remembered(job.delivery))
 
 
 def _looks(job: Job) -> int:

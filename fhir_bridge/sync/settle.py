@@ -9,6 +9,7 @@ from fhir_bridge.hospital import retry
 from fhir_bridge.store import audit, hospitals, links, outbox
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.outbox import Delivery, Lease
+from fhir_bridge.sync import repeats
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.job import Done, End, Outage, Overtaken, Stopped, Wait
 
@@ -23,6 +24,9 @@ def settle(tx: Transaction, bridge: Bridge, *, lease: Lease, delivery: Delivery,
             _audit(tx, bridge, delivery, "delivered", {})
         case Stopped(kind, faults, status):
             _stop(tx, bridge, lease=lease, delivery=delivery, end=Stopped(kind, faults, status))
+        case Wait(told=told) if repeats.is_data_error(delivery, told):
+            stopped = Stopped("data-error", (Fault("", end.reason),), told[0] if told else 0)
+            _stop(tx, bridge, lease=lease, delivery=delivery, end=stopped)
         case Outage():
             _wait_for_hospital(tx, bridge, lease=lease, delivery=delivery, end=end)
         case Wait():
@@ -69,7 +73,7 @@ def _postpone(tx: Transaction, *, lease: Lease, delivery: Delivery, end: Wait, s
         tx, lease, delivery,
         state="ambiguous" if open_attempt else "retry_wait",
         reason=end.reason,
-        detail=documents.dumps({"looks": end.looks}) if end.looks else None,
+        detail=repeats.remembered(delivery, end.told, looks=end.looks),
         next_at=tx.now + timedelta(seconds=seconds),
         counted=end.counted and not isinstance(end, Outage),
     )  # fmt: skip

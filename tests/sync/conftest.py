@@ -48,6 +48,7 @@ class Spoiled:
     answers: list[tuple[str, int]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     deaf_to_prefer: bool = False
+    words: str = ""
 
     def after(self, method: str, good: int, code: int) -> None:
         """Spoil the call after the next `good` ones of `method`."""
@@ -64,8 +65,11 @@ class Spoiled:
             return self.app(environ, start_response)
         if code != 503:  # 503 comes from before the hospital's door
             list(self.app(environ, lambda *_: None))
-        start_response(f"{code} Spoiled", [("Content-Type", "text/plain"), ("Content-Length", "0")])
-        return [b""]
+        issue = {"severity": "error", "code": "exception", "diagnostics": self.words}
+        body = documents.dumps({"resourceType": "OperationOutcome", "issue": [issue]}) if self.words else b""
+        kind = "application/fhir+json" if body else "text/plain"
+        start_response(f"{code} Spoiled", [("Content-Type", kind), ("Content-Length", str(len(body)))])
+        return [body]
 
 
 @dataclass

@@ -228,12 +228,20 @@ def test_a_duplicate_is_looked_for_and_adopted_not_resent() -> None:
 
 
 def test_the_same_server_fault_five_times_is_a_data_error() -> None:
-    once: Outcome = judge(single(), reply(500, outcome(text="NullPointerException")))
-    other: Outcome = judge(single(), reply(500, outcome(text="disk full")))
+    once, other = (_told(judge(single(), reply(500, outcome(text=text)))) for text in ("NullPointerException", "disk full"))
     assert same_fault([once] * 5)
     assert not same_fault([once] * 4)
     assert not same_fault([once] * 4 + [other])
-    assert not same_fault([judge(single(), reply(503))] * 5)
+
+
+def test_what_a_gateway_or_a_silent_server_says_is_no_data_error_however_often() -> None:
+    assert not same_fault([_told(judge(single(), reply(503, outcome(text="down for maintenance"))))] * 5)
+    assert not same_fault([_told(judge(single(), reply(500)))] * 5)
+
+
+def _told(found: Outcome) -> tuple[int, str]:
+    assert isinstance(found, Retry | Ambiguous)
+    return found.status, found.words
 
 
 json_ = st.recursive(
