@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import make_url
 
@@ -28,6 +28,9 @@ from fhir_bridge.store.database import Store
 from fhir_bridge.sync.bridge import Bridge, Hospital, Site
 from fhir_bridge.sync.keys import Folder
 
+if TYPE_CHECKING:
+    from fhir_bridge.store.dispatch import Dispatch
+
 
 def bridge(given: Settings) -> Bridge:
     """The application as `given` describes it; raises `Refused` with what is wrong with the mapping or the database's address."""
@@ -43,6 +46,8 @@ def bridge(given: Settings) -> Bridge:
         lease_seconds=given.lease_seconds,
         deadline_seconds=given.deadline_seconds,
         poll_interval_seconds=given.poll_interval_seconds,
+        dispatch=_dispatch(given),
+        worker_threads=given.worker_threads,
     )
 
 
@@ -55,6 +60,14 @@ def prepare(given: Settings) -> None:
         opened.upgrade()
     opened.close()
     _audit_key(given)
+
+
+def _dispatch(given: Settings) -> "Dispatch | None":
+    if _sqlite_file(given):
+        return None
+    from fhir_bridge.store.dispatch import Dispatch  # its library is there where PostgreSQL is used
+
+    return Dispatch(given.database_url.reveal())
 
 
 def store(given: Settings) -> Store:

@@ -81,6 +81,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     web_workers: int = 2
+    worker_threads: int = 4  # patients' queues one worker works on at once; on SQLite it is one
     poll_interval_seconds: float = 0.2
     lease_seconds: int = 180
     deadline_seconds: float = 60.0  # of one call to a hospital, connecting and reading included
@@ -116,6 +117,7 @@ def _environment(faults: list[Fault]) -> dict[str, Any]:
         "host": env.str("HOST", defaults.host),
         "port": env.int("PORT", defaults.port, validate=_between(0, 65535)),
         "web_workers": env.int("WEB_WORKERS", defaults.web_workers, validate=_between(1, 64)),
+        "worker_threads": env.int("WORKER_THREADS", defaults.worker_threads, validate=_between(1, 64)),
         "poll_interval_seconds": env.float("POLL_INTERVAL_SECONDS", defaults.poll_interval_seconds, validate=_between(0.01, 3600)),
         "lease_seconds": env.int("LEASE_SECONDS", defaults.lease_seconds, validate=_between(1, 3600)),
         "deadline_seconds": env.float("DEADLINE_SECONDS", defaults.deadline_seconds, validate=_between(0.1, 3600)),

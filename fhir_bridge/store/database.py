@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from fhir_bridge import clock
 from fhir_bridge.errors import BridgeError, Fault, Refused
-from fhir_bridge.store import migrating, on_postgresql, on_sqlite
+from fhir_bridge.store import job_tables, migrating, on_postgresql, on_sqlite
 
 T = TypeVar("T")
 
@@ -133,6 +133,8 @@ class Store:
         """Brings the tables to this version's; harmless when they are, and when another process does the same."""
         with _translated(), self._engine.begin() as connection:
             migrating.upgrade(connection)
+            if connection.dialect.name == "postgresql":
+                job_tables.upgrade(connection)
 
     def revision(self) -> tuple[str | None, str]:
         """(the revision the tables are at, or None for an empty database; the one this version needs)."""
@@ -147,11 +149,12 @@ class Store:
             return list(refused.faults)
         except StoreError as error:
             return [Fault("database", str(error))]
-        if current == head:
-            return []
-        return [
-            Fault("database", f"its tables are at revision {current or 'none'}, this version needs {head}: run `fhir-bridge db upgrade`")
-        ]
+        if current != head:
+            said = f"its tables are at revision {current or 'none'}, this version needs {head}: run `fhir-bridge db upgrade`"
+            return [Fault("database", said)]
+        with self.reading() as tx:
+            found = job_tables.fault(tx.connection) if tx.on_postgresql else None
+        return [found] if found else []
 
     def close(self) -> None:
         self._engine.dispose()

@@ -39,12 +39,37 @@ def lease(tx: Transaction, *, worker: str, seconds: float, hospital: str | None 
     until = now + timedelta(seconds=seconds)
     for tenant, name, half_open in _hospitals_with_work(tx, now, hospital):
         lane = _free_lane(tx, now, tenant, name)
-        if lane is None or (half_open and not hospitals.probe(tx, tenant, name, lane=lane, until=until, now=now)):
-            continue
-        taken = _take(tx, Lease(tenant, name, lane, 0, until, worker, half_open))
-        _leave_behind(tx, taken, died=True)
-        return taken
+        if lane is not None and (taken := _leased(tx, Lease(tenant, name, lane, 0, until, worker, half_open), now)):
+            return taken
     return None
+
+
+def lease_lane(tx: Transaction, *, tenant: str, hospital: str, lane: str, worker: str, seconds: float) -> Lease | None:
+    """This very lane, under the same conditions as `lease`; None when it is not due, not free, or its hospital may not be called.
+
+    It waits for the lane's row instead of passing by: whoever holds it is about to commit work for the lane, and relies on a
+    call to work that was given before.
+    """
+    wanted = Lease(tenant, hospital, lane, 0, tx.now, worker)
+    tx.first(select(lanes_table.c.token).where(*at(lanes_table, wanted)).with_for_update())
+    now = tx.now
+    here = and_(hospitals_table.c.tenant == lanes_table.c.tenant, hospitals_table.c.hospital == lanes_table.c.hospital)
+    found = select(hospitals_table.c.opened_at.is_not(None)).join(lanes_table, here)
+    row = tx.first(found.where(*at(lanes_table, wanted), *_free(now), *hospitals.callable_at(now)))
+    return None if row is None else _leased(tx, replace(wanted, until=now + timedelta(seconds=seconds), probe=bool(row[0])), now)
+
+
+def due(tx: Transaction, *, limit: int) -> list[tuple[str, str, str]]:
+    """(tenant, hospital, lane) of up to `limit` free lanes that `lease` would give, each hospital's longest due first.
+
+    Of a hospital whose breaker is half open, one: the others would find the probe taken.
+    """
+    now, found = tx.now, list[tuple[str, str, str]]()
+    for tenant, name, half_open in _hospitals_with_work(tx, now, None):
+        lanes = select(lanes_table.c.lane).where(lanes_table.c.tenant == tenant, lanes_table.c.hospital == name, *_free(now))
+        rows = tx.rows(lanes.order_by(lanes_table.c.due_at).limit(1 if half_open else limit - len(found)))
+        found += [(tenant, name, row[0]) for row in rows]
+    return found
 
 
 def renew(tx: Transaction, lease: Lease, *, seconds: float) -> Lease:
@@ -134,6 +159,14 @@ def _free_lane(tx: Transaction, now: datetime, tenant: str, hospital: str) -> st
 
 def _free(now: datetime) -> Sequence[ColumnElement[bool]]:
     return [lanes_table.c.due_at <= now, or_(lanes_table.c.lease_until.is_(None), lanes_table.c.lease_until <= now)]
+
+
+def _leased(tx: Transaction, wanted: Lease, now: datetime) -> Lease | None:
+    if wanted.probe and not hospitals.probe(tx, wanted.tenant, wanted.hospital, lane=wanted.lane, until=wanted.until, now=now):
+        return None
+    taken = _take(tx, wanted)
+    _leave_behind(tx, taken, died=True)
+    return taken
 
 
 def _take(tx: Transaction, wanted: Lease) -> Lease:

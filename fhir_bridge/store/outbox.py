@@ -13,13 +13,13 @@ deliveries run in `seq` order, one at a time; one that waits or is dead holds ba
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Table, case, insert, or_, select, update
+from sqlalchemy import Column, ColumnElement, Table, case, exists, insert, or_, select, update
 
 from fhir_bridge.errors import BridgeError
 from fhir_bridge.faults import fault_point
 from fhir_bridge.store import hospitals, lanes
 from fhir_bridge.store.database import Transaction
-from fhir_bridge.store.lanes import LeaseLost, lease, release, renew
+from fhir_bridge.store.lanes import LeaseLost, due, lease, lease_lane, release, renew
 from fhir_bridge.store.rows import Attempt, Delivery, Lease
 from fhir_bridge.store.tables import attempts, deliveries
 from fhir_bridge.store.tables import lanes as lanes_table
@@ -32,9 +32,11 @@ __all__ = [
     "StillOpen",
     "attempts_of",
     "begin_attempt",
+    "due",
     "enqueue",
     "finish_attempt",
     "lease",
+    "lease_lane",
     "next_delivery",
     "of_record",
     "open_attempt",
@@ -165,6 +167,15 @@ def of_record(tx: Transaction, tenant: str, kind: str, record_id: str) -> list[D
     found = select(*_columns()).where(deliveries.c.tenant == tenant, deliveries.c.kind == kind, deliveries.c.record_id == record_id)
     order = (deliveries.c.hospital, deliveries.c.version, deliveries.c.created_at, deliveries.c.seq)
     return tx.every(Delivery, found.order_by(*order))
+
+
+def delivered_with(tx: Transaction, lane: Delivery, *, reason: str) -> list[Delivery]:
+    """The lane's records whose newest delivery is delivered and says `reason`, in order."""
+    said = [*lanes.at(deliveries, lane), deliveries.c.state == "delivered", deliveries.c.reason == reason]
+    newer = deliveries.alias("newer")
+    same = [newer.c[name] == deliveries.c[name] for name in ("tenant", "hospital", "lane", "kind", "record_id")]
+    overtaken = exists().where(*same, newer.c.seq > deliveries.c.seq, newer.c.state != "superseded")
+    return tx.every(Delivery, select(*_columns()).where(*said, ~overtaken).order_by(deliveries.c.seq))
 
 
 def _next_seq(tx: Transaction, tenant: str, hospital: str, lane: str, now: datetime) -> int:

@@ -16,6 +16,7 @@ from fhir_bridge.faults import fault_point
 from fhir_bridge.store import audit, clients, inbox, outbox, records
 from fhir_bridge.store.clients import Client
 from fhir_bridge.store.database import Transaction
+from fhir_bridge.sync import dispatch
 from fhir_bridge.sync.bridge import Bridge, Site
 from fhir_bridge.sync.convert import checked
 
@@ -121,10 +122,10 @@ def _put_on_its_way(bridge: Bridge, tx: Transaction, client: Client, arrival: _A
         tx, tenant=tenant, kind=kind, id=arrival.id, version=version, patient=patient,
         document=arrival.document, sha256=arrival.sha256, now=now,
     )  # fmt: skip
+    lane = lane_of(tenant, patient)
     for hospital in bridge.sites[tenant].hospitals:
-        outbox.enqueue(
-            tx, tenant=tenant, hospital=hospital, lane=lane_of(tenant, patient), kind=kind, record_id=arrival.id, version=version, now=now
-        )
+        outbox.enqueue(tx, tenant=tenant, hospital=hospital, lane=lane, kind=kind, record_id=arrival.id, version=version, now=now)
+        dispatch.call(bridge, tx, (tenant, hospital, lane))
 
 
 def lane_of(tenant: str, patient: str) -> str:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from fhir_bridge.clinic.records import OURS, Records
@@ -15,6 +16,9 @@ from fhir_bridge.hospital.client import Client
 from fhir_bridge.mapping import Mapping as TwoWayMapping
 from fhir_bridge.store.database import Store
 from fhir_bridge.sync.keys import Folder
+
+if TYPE_CHECKING:  # its library is there where PostgreSQL is used
+    from fhir_bridge.store.dispatch import Dispatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,11 @@ class Hospital:
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """The whole application, as the use cases see it. `deadline_seconds` bounds one call to a hospital, `keys` sign in to them."""
+    """The whole application, as the use cases see it.
+
+    `deadline_seconds` bounds one call to a hospital, `keys` sign in to them. `dispatch` calls workers on any host; without it a
+    worker looks for work itself, every `poll_interval_seconds`.
+    """
 
     store: Store
     sites: Mapping[str, Site]
@@ -56,3 +64,5 @@ class Bridge:
     keys: Folder | None = None
     deadline_seconds: float = 60.0
     poll_interval_seconds: float = 0.2
+    dispatch: "Dispatch | None" = None
+    worker_threads: int = 4

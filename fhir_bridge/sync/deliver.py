@@ -13,6 +13,7 @@ from fhir_bridge.faults import fault_point
 from fhir_bridge.hospital.parts import Link
 from fhir_bridge.hospital.plan import Plan, plan
 from fhir_bridge.store import outbox, records
+from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.outbox import Attempt, Delivery, Lease, LeaseLost
 from fhir_bridge.sync import call, held, look
 from fhir_bridge.sync.bridge import Bridge
@@ -22,15 +23,19 @@ from fhir_bridge.sync.settle import settle
 from fhir_bridge.sync.statement import capabilities
 from fhir_bridge.sync.steps import take_all
 
+Lane = tuple[str, str, str]  # tenant, hospital, lane
 DEADLY = 3  # a delivery at whose hands so many workers died is not tried by another
 
 log = logging.getLogger(__name__)
 
 
-def work_once(bridge: Bridge, *, worker: str, hospital: str | None = None, stopping: Callable[[], bool] = lambda: False) -> bool:
-    """Lease one lane and drain it; False when there was nothing to do. `worker` names this process in the attempts."""
+def work_once(bridge: Bridge, *, worker: str, lane: Lane | None = None, stopping: Callable[[], bool] = lambda: False) -> bool:
+    """Lease one lane (this `lane`, or the one due the longest) and drain it; False when there was nothing to do.
+
+    `worker` names this process in the attempts.
+    """
     with bridge.store.transaction() as tx:
-        lease = outbox.lease(tx, worker=worker, seconds=bridge.lease_seconds, hospital=hospital)
+        lease = _lease(tx, bridge, worker, lane)
         fault_point("O1")
     if lease is None:
         return False
@@ -40,6 +45,13 @@ def work_once(bridge: Bridge, *, worker: str, hospital: str | None = None, stopp
     except LeaseLost:
         log.warning("lane %s/%s was taken over by another worker", lease.hospital, lease.lane)
     return True
+
+
+def _lease(tx: Transaction, bridge: Bridge, worker: str, lane: Lane | None) -> Lease | None:
+    if lane is None:
+        return outbox.lease(tx, worker=worker, seconds=bridge.lease_seconds)
+    tenant, hospital, name = lane
+    return outbox.lease_lane(tx, tenant=tenant, hospital=hospital, lane=name, worker=worker, seconds=bridge.lease_seconds)
 
 
 def drain(bridge: Bridge, lease: Lease, *, stopping: Callable[[], bool] = lambda: False) -> None:

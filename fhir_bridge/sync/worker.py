@@ -1,4 +1,7 @@
-"""The loop of one worker process: drain what is due, then wait a moment; asked to stop, finish what is in hand and return."""
+"""One worker process: drain what is due, then wait for more; asked to stop, finish what is in hand and return.
+
+Where the bridge has a dispatch (PostgreSQL), calls bring the work, to several threads; else a loop looks for it.
+"""
 
 import logging
 import socket
@@ -6,8 +9,9 @@ import threading
 from os import getpid
 
 from fhir_bridge.store.database import StoreError
+from fhir_bridge.sync import dispatch
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.deliver import work_once
+from fhir_bridge.sync.deliver import Lane, work_once
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +25,14 @@ class Worker:
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set. A database that cannot be reached is waited for."""
+        bridge = self._bridge
+        if bridge.dispatch:
+            bridge.dispatch.run(
+                drain=lambda lane: self._answer(lane, stop),
+                due=lambda limit: dispatch.due(bridge, limit),
+                threads=bridge.worker_threads,
+                stop=stop,
+            )
         while not stop.is_set():
             if not self._work(stop):
                 stop.wait(self._bridge.poll_interval_seconds)
@@ -38,3 +50,9 @@ class Worker:
         except StoreError as error:
             log.warning("the database refused: %s", error)
             return False
+
+    def _answer(self, lane: Lane, stop: threading.Event) -> None:
+        try:
+            dispatch.answer(self._bridge, lane, worker=self.name, stopping=stop.is_set)
+        except StoreError as error:
+            log.warning("the database refused: %s", error)

@@ -15,7 +15,8 @@ from fhir_bridge.store.tables import metadata
 def test_the_migrations_make_exactly_the_tables_the_code_knows(database_url: str) -> None:
     engine = create_engine(database_url)
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        options = {"compare_type": True, "compare_server_default": True, "include_name": _ours}
+        context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, metadata) == []
     engine.dispose()
 
@@ -36,6 +37,11 @@ def test_sqlite_gets_the_same_checks_and_conditions(sqlite_url: str, tmp_path: P
         assert _sentences(migrated) == _sentences(straight)
 
 
+def _ours(name: str | None, kind: str, _parents: object) -> bool:
+    """Procrastinate's tables are its own; their version is held by a test of their own."""
+    return kind != "table" or not str(name).startswith("procrastinate_")
+
+
 @contextmanager
 def _begun(url: str) -> Iterator[Connection]:
     engine = create_engine(url)
@@ -51,7 +57,7 @@ def _rules(connection: Connection) -> set[str]:
     )
     indexes = text("SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema")
     found = [*connection.scalars(constraints), *connection.scalars(indexes)]
-    return {rule.replace("straight.", "").replace("public.", "") for rule in found if "alembic" not in rule}
+    return {rule.replace("straight.", "").replace("public.", "") for rule in found if "alembic" not in rule and "procrastinate" not in rule}
 
 
 def _sentences(connection: Connection) -> dict[str, set[str]]:
@@ -68,5 +74,6 @@ def test_every_key_starts_with_the_tenant() -> None:
 def test_upgrading_an_upgraded_database_changes_nothing(store: Store) -> None:
     before = store.revision()
     store.upgrade()
-    assert store.revision() == before == ("0001", "0001")
+    newest = store.revision()[1]
+    assert store.revision() == before == (newest, newest)
     assert store.check() == []
