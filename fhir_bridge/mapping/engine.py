@@ -13,6 +13,7 @@ from fhir_bridge.mapping import checks, source
 from fhir_bridge.mapping.codes import load_table, load_units
 from fhir_bridge.mapping.compiled import WriteAll, compile_writer
 from fhir_bridge.mapping.parse import Parser, Tables
+from fhir_bridge.mapping.parts import same_reference
 from fhir_bridge.mapping.read import Reading, Residue, read_resource, whole
 from fhir_bridge.mapping.record import Conflict, grow, statements
 from fhir_bridge.mapping.shortcut import ReadAll, compile_reader
@@ -158,15 +159,9 @@ def _links(readings: list[tuple[int, Reading]], documents: Sequence[Tree[str, An
     for index, reading in readings:
         for template, reference in reading.references():
             name = f"{index}{reference}" if reference.startswith("#") else reference  # what is contained is known inside alone
-            if not any(_same(name, one) for one in links.setdefault(template, [name])):
+            if not any(same_reference(name, one) for one in links.setdefault(template, [name])):
                 strangers[index] = f"refers to another {template} than the rest of the record"
     return links, strangers
-
-
-def _same(reference: str, known: str) -> bool:
-    """`https://hospital.example/fhir/Patient/1/_history/2` is `Patient/1`."""
-    one, other = (text.partition("/_history/")[0] for text in (reference, known))
-    return one == other or one.endswith(f"/{other}") or other.endswith(f"/{one}")
 
 
 __all__ = ["Mapping", "Read"]

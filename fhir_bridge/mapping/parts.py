@@ -186,10 +186,11 @@ class Ref(Part):
     where: str = ""
 
     def write(self, scope: Scope, old: Any = ABSENT) -> Any:
-        if old is not ABSENT:
+        before = old.get("reference") if isinstance(old, dict) else None
+        reference = scope.reference(self.template, scope, before)
+        if reference is None or reference == before:
             return old
-        reference = scope.reference(self.template, scope)
-        return ABSENT if reference is None else {"reference": reference}
+        return {"reference": reference} if old is ABSENT or before is not None else old
 
     def read(self, value: Any, at: At, said: list[Said]) -> str:
         if isinstance(value, dict) and isinstance(value.get("reference"), str):
@@ -197,7 +198,7 @@ class Ref(Part):
         return ""
 
     def there(self, scope: Scope) -> bool:
-        return scope.reference(self.template, scope) is not None
+        return scope.reference(self.template, scope, None) is not None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -249,3 +250,9 @@ def dotted(at: At) -> str:
     for step in at:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
     return text
+
+
+def same_reference(reference: str, known: str) -> bool:
+    """`https://hospital.example/fhir/Patient/1/_history/2` is `Patient/1`."""
+    one, other = (text.partition("/_history/")[0] for text in (reference, known))
+    return one == other or one.endswith(f"/{other}") or other.endswith(f"/{one}")

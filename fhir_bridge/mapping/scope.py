@@ -37,10 +37,14 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What each name stands for at one place of one record, and how a reference to another template's resource is made."""
+    """What each name stands for at one place of one record, and how a reference to another template's resource is made.
+
+    `reference(template, scope, before)` gives what is to stand there, where `before` stood until now; None where the record has no
+    such resource.
+    """
 
     names: Mapping[str, Any]
-    reference: "Callable[[str, Scope], str | None]"
+    reference: "Callable[[str, Scope, str | None], str | None]"
     loops: tuple[Loop, ...] = ()
 
     def find(self, path: Path) -> Any:

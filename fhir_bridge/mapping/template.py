@@ -64,7 +64,7 @@ class Template:
         missing = [hole for hole in inner_holes(self.identity) if not hole.there(scope)]
         return [Fault(scope.where(hole.path), f"is missing, and identifies the {self.type} made of it") for hole in missing]
 
-    def scopes(self, record: dict[str, Any], reference: Callable[[str, Scope], str | None]) -> Iterator[Scope]:
+    def scopes(self, record: dict[str, Any], reference: Callable[[str, Scope, str | None], str | None]) -> Iterator[Scope]:
         """One for each resource that the record asks for."""
         scopes = [Scope({"": record}, reference)]
         for loop in self.loops:

@@ -52,7 +52,7 @@ def summed_up(mapping: Mapping, record: dict[str, Any]) -> dict[str, Any]:
 
 def checked(written: Written) -> Written:
     """`written` again, if each of its resources is fit for R4; raises `Refused` with every fault, by type and element."""
-    if faults := [fault for resource in written.resources for fault in check.faults(resource)]:
+    if faults := [fault for resource in written.resources for fault in check.faults(resource, sending=True)]:
         raise Refused(faults)
     return written
 
