@@ -40,6 +40,19 @@ def as_ours(held: Mapping[str, Link]) -> list[dict[str, Any]]:
     return [wire.substitute(link.document, back) | {"id": key.partition("/")[2]} for key, link in held.items() if link.document]
 
 
+def only_here(job: Job, resources: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of `resources` that speak for no other record: what a session leaves behind may still be another's.
+
+    Never a Patient. A session that moves to another patient leaves the first one as it was; to take a patient out of a hospital
+    is not ours.
+    """
+    delivery = job.delivery
+    ours, found = [(delivery.kind, delivery.record_id)], [one for one in resources if one["resourceType"] != "Patient"]
+    with job.bridge.store.reading() as tx:
+        said = [links.records_of(tx, delivery.tenant, delivery.hospital, f"{one['resourceType']}/{one['id']}") for one in found]
+    return [one for one, records in zip(found, said, strict=True) if records in ([], ours)]
+
+
 def read_back(job: Job, entries: Sequence[Entry]) -> list[Entry]:
     """`entries`, each with the document the hospital shows for it; as it was where the hospital does not show it (yet).
 
