@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import random
+import signal
 import socket
 import sys
 import threading
@@ -28,6 +29,7 @@ from fhir_bridge.hospital.client import Client, Deadlines
 from fhir_bridge.hospital.sign_in import SignIn
 from fhir_bridge.settings import Settings
 from fhir_bridge.store.database import Store
+from fhir_bridge.store.dispatch import Dispatch
 from fhir_bridge.sync import status
 from fhir_bridge.sync.bridge import Bridge, Hospital, Site
 from fhir_bridge.sync.worker import Worker
@@ -61,6 +63,7 @@ def bridge_of(order: dict[str, Any], site: Site, clock: Clock) -> Bridge:
         lease_seconds=order.get("lease", 180),
         deadline_seconds=order.get("lease", 180) * 0.6,  # so that each attempt renews the lease
         poll_interval_seconds=0.02,
+        dispatch=Dispatch(order["database"]) if order.get("called") else None,
     )
 
 
@@ -93,8 +96,13 @@ def _open(bridge: Bridge) -> int:
 
 
 def work(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
-    """As a worker does, until killed; `speed` makes the clock run faster than the machine's."""
-    Worker(bridge, name=f"worker-{os.getpid()}").run(threading.Event())
+    """As a worker does, until killed or, with SIGTERM, asked to stop. `called`: to its lanes, by the dispatch of PostgreSQL."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    working = threading.Thread(target=Worker(bridge, name=f"worker-{os.getpid()}").run, args=(stop,))
+    working.start()
+    while working.is_alive():
+        working.join(0.1)
 
 
 def serve(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
