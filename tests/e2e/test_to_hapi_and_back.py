@@ -3,7 +3,7 @@
 import signal
 from typing import Any
 
-from conftest import CASES, Clinic
+from outside import CASES, Clinic
 from servers import validate
 
 from fhir_bridge import bootstrap, documents

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from conftest import Clock, Ward, post, state, work
+from ward import Clock, Ward, post, state, work
 
 from fhir_bridge import documents
 from fhir_bridge.hospital.capabilities import SiteFile

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import pytest
-from conftest import Clock, Ward, post, state, work
+from ward import Clock, Ward, post, state, work
 
 from fhir_bridge.settings import Settings
 from fhir_bridge.store import outbox

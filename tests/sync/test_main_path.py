@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from conftest import CASES, Clock, Ward, post, state, work
+from ward import CASES, Clock, Ward, post, state, work
 
 from fhir_bridge import documents
 from fhir_bridge.clinic import records

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from conftest import Ward, post, state, work
+from ward import Ward, post, state, work
 
 from fhir_bridge.sync.bridge import Bridge
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import requests
-from conftest import Clock, Ward, post, state, work
+from ward import Clock, Ward, post, state, work
 
 from fhir_bridge import documents
 from fhir_bridge.clinic import records
