@@ -12,7 +12,7 @@ from fhir_bridge.sandbox.traffic import Visit
 SPOILT = sorted(KINDS.keys() - {"stall-before", "stall-after", "drip"})  # those take their time, and end as `drop-after` does
 
 
-@pytest.mark.parametrize(("kind", "like"), zip(SPOILT, itertools.cycle(["epic", "oracle"]), strict=False))
+@pytest.mark.parametrize(("kind", "like"), list(zip(SPOILT, itertools.cycle(["epic", "oracle"]), strict=False)))
 def test_a_spoilt_look_is_no_look(forks: Forks, sqlite_url: str, like: str, kind: str) -> None:
     with ward(like) as hospital:
         run = Rehearsal(sqlite_url, hospital, forks)
