@@ -26,14 +26,14 @@ class Cut:
     def __init__(self) -> None:
         self.struck = False
         self.connection: HTTPConnection | None = None
+        self.socket: socket.socket | None = None  # kept here: the connection forgets it when an answer says "Connection: close"
 
     def strike(self) -> None:
         """Close the socket under whoever reads from it (the raw one, also below TLS)."""
         self.struck = True
-        sock = getattr(self.connection, "sock", None)
-        if sock is not None:
+        if self.socket is not None:
             try:
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+                socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
             except OSError:
                 return  # it was closed already
 
@@ -70,12 +70,14 @@ class CountedBody(io.BytesIO):
 def _remember(connection: HTTPConnection) -> None:
     if (cut := getattr(_now, "cut", None)) is not None:
         cut.connection = connection
+        cut.socket = connection.sock or cut.socket
 
 
 class _Http(HTTPConnection):
     def connect(self) -> None:
         _remember(self)
         super().connect()
+        _remember(self)
 
     def request(self, *args: Any, **options: Any) -> None:
         _remember(self)
@@ -86,6 +88,7 @@ class _Https(HTTPSConnection):
     def connect(self) -> None:
         _remember(self)
         super().connect()
+        _remember(self)
 
     def request(self, *args: Any, **options: Any) -> None:
         _remember(self)

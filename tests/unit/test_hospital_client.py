@@ -124,8 +124,9 @@ def test_a_redirect_is_never_followed(method: str) -> None:
     assert stranger == []
 
 
-def test_a_body_that_drips_is_cut_at_the_total_deadline() -> None:
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/fhir+json\r\nContent-Length: 500\r\n\r\n"
+@pytest.mark.parametrize("also", [b"", b"Connection: close\r\n"], ids=["kept", "closed"])
+def test_a_body_that_drips_is_cut_at_the_total_deadline(also: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/fhir+json\r\n" + also + b"Content-Length: 500\r\n\r\n"
     with hospital(head, *[b"{"] * 400, pause=0.3) as (url, _):
         begun = time.monotonic()
         reply = send(url)
