@@ -23,36 +23,50 @@ def blueprint(bridge: Bridge) -> Blueprint:
     """The routes under /api/v1; every one asks for a clinic client's key before it looks at anything else."""
     routes = Blueprint("clinic", __name__, url_prefix=PREFIX, description="The clinic's records and how far they came.")
 
-    @routes.before_request
-    def sign_in() -> None:
-        client = accept.client_of(bridge, keys.presented(request))
-        if client is None or client.kind != "clinic" or client.tenant not in bridge.sites:
-            raise keys.refusal("This key is unknown or revoked; ask the bridge's administrator for one.")
-        g.client, g.client_name = client, client.name
+    routes.before_request(lambda: sign_in(bridge, "clinic"))
 
     @routes.post("/sessions")
     @routes.doc(**clinic_docs.POST_SESSION)
     def post_session() -> Response:
-        return _accept(bridge, "session", location=f"{PREFIX}/sessions")
+        return post_record(bridge, "session")
 
     @routes.get("/sessions/<string:record_id>")
     @routes.doc(**clinic_docs.GET_SESSION)
     def get_session(record_id: str) -> dict[str, Any]:
-        found: dict[str, Any] | None = None
-        if _ID.fullmatch(record_id):  # what no record can be called is not asked of the database, which may refuse it
-            found = status.of_record(bridge, tenant=g.client.tenant, kind="session", id=record_id)
-        if found is None:
-            raise Problem(HTTPStatus.NOT_FOUND, "No session of yours has this id.")
-        return found
+        return progress(bridge, "session", record_id)
 
     return routes
 
 
-def _accept(bridge: Bridge, kind: str, *, location: str) -> Response:
+def sign_in(bridge: Bridge, kind: str) -> None:
+    """Makes the client who shows a key of this kind the request's; raises `Problem` 401 for anybody else."""
+    client = accept.client_of(bridge, keys.presented(request))
+    if client is None or client.kind != kind or client.tenant not in bridge.sites:
+        raise keys.refusal("This key is unknown or revoked; ask the bridge's administrator for one.")
+    g.client, g.client_name = client, client.name
+
+
+def post_record(bridge: Bridge, kind: str) -> Response:
+    """The request's document, taken in: 202 with where to ask for it."""
     fault_point("I1")
     document, body = intake.read_object(request)
     key = intake.idempotency_key(request)
     answer = accept.accept(bridge, client=g.client, kind=kind, document=document, body_sha256=sha256(body).hexdigest(), key=key)
+    return accepted(answer)
+
+
+def accepted(answer: dict[str, Any]) -> Response:
+    """202: stored, and on its way."""
     return Response(
         documents.dumps(answer), status=HTTPStatus.ACCEPTED, content_type="application/json", headers={"Location": answer["url"]}
     )
+
+
+def progress(bridge: Bridge, kind: str, record_id: str) -> dict[str, Any]:
+    """The record and how far it came; raises `Problem` 404."""
+    found: dict[str, Any] | None = None
+    if _ID.fullmatch(record_id):  # what no record can be called is not asked of the database, which may refuse it
+        found = status.of_record(bridge, tenant=g.client.tenant, kind=kind, id=record_id)
+    if found is None:
+        raise Problem(HTTPStatus.NOT_FOUND, f"No {kind} of yours has this id.")
+    return found

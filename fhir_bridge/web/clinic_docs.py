@@ -69,7 +69,7 @@ PROGRESS: dict[str, Any] = {
         "id": _TEXT,
         "version": {"type": "integer"},
         "stored_at": _TIME,
-        "record": {"$ref": "#/components/schemas/session"},
+        "record": {"anyOf": [{"$ref": f"#/components/schemas/{kind}"} for kind in ("session", "appointment")]},
         "deliveries": {"type": "array", "items": DELIVERY},
     },
 }
@@ -83,15 +83,26 @@ def schemas(sites: Iterable[Site]) -> dict[str, Any]:
     return {kind: kinds.json_schema(kind) for kind in ("session", "appointment")} | ANSWERS
 
 
-def _json(name: str) -> dict[str, Any]:
+def as_json(name: str) -> dict[str, Any]:
     return {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
 
 
-def _errors(*codes: str) -> dict[str, Any]:
+def errors(*codes: str) -> dict[str, Any]:
     content = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {code: {"description": ERRORS[code], "content": content} for code in codes}
 
 
+IDEMPOTENCY_KEY: dict[str, Any] = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "description": "Yours to choose, one per request you mean to make. Without it the record's id and version serve.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+STORED: dict[str, Any] = {
+    "description": "Stored, and on its way.",
+    "content": as_json("Accepted"),
+    "headers": {"Location": {"description": "The record's URL.", "schema": {"type": "string"}}},
+}
 POST_SESSION: dict[str, Any] = {
     "operationId": "postSession",
     "summary": "Hand over a session, or a corrected version of one",
@@ -99,26 +110,15 @@ POST_SESSION: dict[str, Any] = {
         "A 202 means stored. Send the same request again when you heard nothing: the same Idempotency-Key and body get the first "
         "answer again. A correction is the same id with a higher version and says why."
     ),
-    "parameters": [
-        {
-            "in": "header",
-            "name": "Idempotency-Key",
-            "description": "Yours to choose, one per request you mean to make. Without it the session's id and version serve.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-        }
-    ],
-    "requestBody": {"required": True, "content": _json("session")},
+    "parameters": [IDEMPOTENCY_KEY],
+    "requestBody": {"required": True, "content": as_json("session")},
     "responses": {
-        "202": {
-            "description": "Stored, and on its way.",
-            "content": _json("Accepted"),
-            "headers": {"Location": {"description": "The record's URL.", "schema": {"type": "string"}}},
-        },
-        **_errors("400", "401", "409", "413", "415", "422", "503"),
+        "202": STORED,
+        **errors("400", "401", "409", "413", "415", "422", "503"),
     },
 }
 GET_SESSION: dict[str, Any] = {
     "operationId": "getSession",
     "summary": "A session, how far it came, what was sent and what the hospital kept",
-    "responses": {"200": {"description": "The record and its deliveries.", "content": _json("Progress")}, **_errors("401", "404", "503")},
+    "responses": {"200": {"description": "The record and its deliveries.", "content": as_json("Progress")}, **errors("401", "404", "503")},
 }
