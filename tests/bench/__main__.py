@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from .measure import Row
+from .measure import NotMeasured, Row
 
 HERE = Path(__file__).parent
 REPORT = HERE.parents[1] / "build" / "bench.json"
@@ -23,7 +23,11 @@ def rows(chosen: list[str]) -> list[Row]:
 def main(chosen: list[str]) -> int:
     found, missed = [], 0
     for row in rows(chosen):
-        ratio = row.ratio()
+        try:
+            ratio = row.ratio()
+        except NotMeasured as reason:
+            print(f"not measured: {row.name}: {reason}", flush=True)
+            continue
         sign, holds = ("≤", row.holds(ratio)) if row.better == "lower" else ("≥", row.holds(ratio))
         missed += not holds
         print(f"{'ok    ' if holds else 'MISSED'} {ratio:8.2f}  {sign} {row.bar:<5g} {row.name}", flush=True)

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from time import perf_counter
 
 
+class NotMeasured(Exception):
+    """This machine lacks what the row needs; the text says what."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One line of the bench. `ratio` is measured when called; `better` says on which side of `bar` it has to stay."""
