@@ -1,4 +1,6 @@
-"""`fhir-bridge db`: the database's tables, brought to this version or asked where they stand."""
+"""`fhir-bridge db`: the database's tables, brought to this version, asked where they stand, relieved of what is finished."""
+
+import getpass
 
 import click
 
@@ -6,6 +8,7 @@ from fhir_bridge import bootstrap
 from fhir_bridge.cli.output import emit, json_option
 from fhir_bridge.errors import Refused
 from fhir_bridge.settings import Settings
+from fhir_bridge.sync import archiving
 
 
 @click.group("db")
@@ -38,3 +41,12 @@ def check(as_json: bool) -> None:
     if faults := bootstrap.store(Settings.from_environ()).check():
         raise Refused(faults)
     emit({"usable": True}, as_json=as_json, text=lambda: "the database can be used")
+
+
+@command.command("archive")
+@click.option("--older-than", "days", required=True, type=click.IntRange(min=0), help="Days since the delivery was finished.")
+@json_option
+def archive(days: int, as_json: bool) -> None:
+    """Put finished deliveries and their attempts into the archive's tables; they are still told, and cost the work nothing."""
+    moved = archiving.archive(bootstrap.bridge(Settings.from_environ()), days=days, who=getpass.getuser())
+    emit({"archived": moved}, as_json=as_json, text=lambda: f"{moved} finished deliveries are in the archive")

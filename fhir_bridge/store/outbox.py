@@ -13,7 +13,7 @@ deliveries run in `seq` order, one at a time; one that waits or is dead holds ba
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Table, case, exists, insert, or_, select, update
+from sqlalchemy import Column, ColumnElement, CompoundSelect, Table, case, exists, insert, or_, select, union_all, update
 
 from fhir_bridge.errors import BridgeError
 from fhir_bridge.faults import fault_point
@@ -21,7 +21,7 @@ from fhir_bridge.store import hospitals, lanes
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.lanes import LeaseLost, due, lease, lease_lane, release, renew
 from fhir_bridge.store.rows import Attempt, Delivery, Lease
-from fhir_bridge.store.tables import attempts, deliveries
+from fhir_bridge.store.tables import archived_attempts, archived_deliveries, attempts, deliveries
 from fhir_bridge.store.tables import lanes as lanes_table
 
 __all__ = [
@@ -65,7 +65,7 @@ def enqueue(tx: Transaction, *, tenant: str, hospital: str, lane: str, kind: str
         deliveries.c.kind == kind,
         deliveries.c.record_id == record_id,
     ]
-    late = tx.first(select(deliveries.c.seq).where(*same, deliveries.c.version > version).limit(1)) is not None
+    late = tx.first(_newer(tenant, hospital, kind, record_id, version)) is not None
     replaced = update(deliveries).where(*same, deliveries.c.closed_at.is_(None), deliveries.c.version <= version)
     replaced = replaced.where(deliveries.c.state.in_(("pending", "retry_wait", "dead")))
     tx.execute(replaced.values(state="superseded", next_at=None, changed_at=now, closed_at=now))
@@ -94,8 +94,8 @@ def open_attempt(tx: Transaction, delivery: Delivery) -> Attempt | None:
 
 def attempts_of(tx: Transaction, delivery: Delivery) -> list[Attempt]:
     """Every attempt of the delivery, the first first."""
-    found = select(*(attempts.c[name] for name in Attempt.__slots__)).where(*_of(attempts, delivery))
-    return tx.every(Attempt, found.order_by(attempts.c.number))
+    found = (select(*(table.c[name] for name in Attempt.__slots__)).where(*_of(table, delivery)) for table in (attempts, archived_attempts))
+    return tx.every(Attempt, union_all(*found).order_by("number"))
 
 
 def begin_attempt(tx: Transaction, lease: Lease, delivery: Delivery, *, step: str, request_id: str, body_sha256: str) -> Attempt | None:
@@ -163,10 +163,14 @@ def settle(
 
 
 def of_record(tx: Transaction, tenant: str, kind: str, record_id: str) -> list[Delivery]:
-    """Every delivery of a record to any hospital, by hospital, then version."""
-    found = select(*_columns()).where(deliveries.c.tenant == tenant, deliveries.c.kind == kind, deliveries.c.record_id == record_id)
-    order = (deliveries.c.hospital, deliveries.c.version, deliveries.c.created_at, deliveries.c.seq)
-    return tx.every(Delivery, found.order_by(*order))
+    """Every delivery of a record to any hospital, by hospital, then version; archived ones too."""
+    found = (
+        select(*(table.c[name] for name in Delivery.__slots__)).where(
+            table.c.tenant == tenant, table.c.kind == kind, table.c.record_id == record_id
+        )
+        for table in (deliveries, archived_deliveries)
+    )
+    return tx.every(Delivery, union_all(*found).order_by("hospital", "version", "created_at", "seq"))
 
 
 def delivered_with(tx: Transaction, lane: Delivery, *, reason: str) -> list[Delivery]:
@@ -176,6 +180,18 @@ def delivered_with(tx: Transaction, lane: Delivery, *, reason: str) -> list[Deli
     same = [newer.c[name] == deliveries.c[name] for name in ("tenant", "hospital", "lane", "kind", "record_id")]
     overtaken = exists().where(*same, newer.c.seq > deliveries.c.seq, newer.c.state != "superseded")
     return tx.every(Delivery, select(*_columns()).where(*said, ~overtaken).order_by(deliveries.c.seq))
+
+
+def _newer(tenant: str, hospital: str, kind: str, record_id: str, version: int) -> CompoundSelect[*tuple[Any, ...]]:
+    """A delivery of a newer version of the record, archived or not."""
+    found = (
+        select(table.c.seq).where(
+            table.c.tenant == tenant, table.c.kind == kind, table.c.record_id == record_id, table.c.hospital == hospital,
+            table.c.version > version,
+        )
+        for table in (deliveries, archived_deliveries)
+    )  # fmt: skip
+    return union_all(*found).limit(1)
 
 
 def _next_seq(tx: Transaction, tenant: str, hospital: str, lane: str, now: datetime) -> int:
