@@ -37,7 +37,15 @@ def known(held: Mapping[str, Link]) -> dict[str, str]:
 def as_ours(held: Mapping[str, Link]) -> list[dict[str, Any]]:
     """The hospital's documents in our ids and references, for the mapping to write onto."""
     back = {theirs: ours for ours, theirs in known(held).items()}
-    return [wire.substitute(link.document, back) | {"id": key.partition("/")[2]} for key, link in held.items() if link.document]
+    return [
+        _named(link, wire.substitute(link.document, back)) | {"id": key.partition("/")[2]} for key, link in held.items() if link.document
+    ]
+
+
+def _named(link: Link, document: dict[str, Any]) -> dict[str, Any]:
+    """`document` with what the mapping knows a resource by, where the hospital dropped it: by the link we know that it is ours."""
+    ours = {name: link.sent[name] for name in ("identifier", "class") if link.sent and name in link.sent}
+    return {**ours, **document}
 
 
 def only_here(job: Job, resources: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

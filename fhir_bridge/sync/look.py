@@ -14,7 +14,7 @@ from fhir_bridge.hospital.client import NoReply, Reply
 from fhir_bridge.hospital.parts import Link, Write
 from fhir_bridge.hospital.verify import Adopt, Nothing, Several, found, is_whole, searches, together
 from fhir_bridge.store import outbox
-from fhir_bridge.store.outbox import Attempt
+from fhir_bridge.store.outbox import Attempt, Delivery
 from fhir_bridge.sync import held, repeats
 from fhir_bridge.sync.job import End, Job, Outage, Stopped, Wait
 
@@ -44,10 +44,10 @@ def verify(job: Job, attempt: Attempt, *, writes: tuple[Write, ...], links: Mapp
         if (end := _hindrance(write, finding)) is not None:
             return end
     missing = [write for write, finding in findings if isinstance(finding, Nothing) and write.verb not in REPEATABLE]
-    if missing and (looks := _looks(job) + 1) < LOOKS:
+    if missing and (times := looks(job.delivery) + 1) < LOOKS:
         after = SETTLE.total_seconds() / LOOKS
         return Wait(
-            "not found at the hospital yet; the first call may still be running there", after=after, counted=False, doubt=True, looks=looks
+            "not found at the hospital yet; the first call may still be running there", after=after, counted=False, doubt=True, looks=times
         )
     _adopt(job, attempt, findings, links=links, known=known)
     return None
@@ -110,6 +110,7 @@ def _adopt(
         outbox.settle(tx, job.lease, job.delivery, state="pending", detail=repeats.remembered(job.delivery))
 
 
-def _looks(job: Job) -> int:
-    detail = documents.loads(job.delivery.detail) if job.delivery.detail else {}
+def looks(delivery: Delivery) -> int:
+    """How often this delivery was looked at in vain since its last call."""
+    detail = documents.loads(delivery.detail) if delivery.detail else {}
     return int(detail.get("looks", 0)) if isinstance(detail, dict) else 0

@@ -9,7 +9,7 @@ from fhir_bridge.hospital import retry
 from fhir_bridge.store import audit, hospitals, links, outbox
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.outbox import Delivery, Lease
-from fhir_bridge.sync import repeats
+from fhir_bridge.sync import repeats, waiting
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.job import Done, End, Outage, Overtaken, Stopped, Wait
 
@@ -19,7 +19,9 @@ def settle(tx: Transaction, bridge: Bridge, *, lease: Lease, delivery: Delivery,
     match end:
         case Done(detail, unchanged):
             _speaks_for(tx, delivery, unchanged)
-            outbox.settle(tx, lease, delivery, state="delivered", detail=documents.dumps(detail))
+            reason = waiting.PART_WAITS if "waiting" in detail else None
+            outbox.settle(tx, lease, delivery, state="delivered", reason=reason, detail=documents.dumps(detail))
+            waiting.wake(tx, delivery)
             hospitals.succeeded(tx, delivery.tenant, delivery.hospital)
             _audit(tx, bridge, delivery, "delivered", {})
         case Stopped(kind, faults, status):

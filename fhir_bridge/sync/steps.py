@@ -1,6 +1,7 @@
 """The steps of one plan, taken in order: what each came to is stored, with its attempt's outcome, in one transaction."""
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import replace
 
 from fhir_bridge.errors import Fault
@@ -8,10 +9,11 @@ from fhir_bridge.faults import fault_point
 from fhir_bridge.hospital import wire
 from fhir_bridge.hospital.parts import Link, Step, Write
 from fhir_bridge.hospital.plan import Plan
+from fhir_bridge.hospital.reply import Entry
 from fhir_bridge.hospital.verify import Adopt, Nothing, Several
 from fhir_bridge.store import outbox
 from fhir_bridge.store.outbox import Attempt
-from fhir_bridge.sync import call, held, look
+from fhir_bridge.sync import call, held, look, visible
 from fhir_bridge.sync.call import Result
 from fhir_bridge.sync.job import Done, End, Job, Outage, Overtaken, Stopped
 from fhir_bridge.sync.settle import settle
@@ -24,20 +26,24 @@ def take_all(job: Job, planned: Plan, links: dict[str, Link]) -> End:
     """
     done = Done(_otherwise(planned), tuple(one.key for one in planned.unchanged))
     steps = deque(planned.steps)
+    unseen = len(visible.hidden(links))
     while steps:
         step = _not_there_yet(job, steps.popleft(), links)
         if not isinstance(step, Step):
             return step
         if not step.writes:
             continue
-        result = _take(job, step, links, last=None if steps else done)
+        result = _take(job, step, links, last=None if steps or unseen else done)
+        unseen += _unseen(step, result.entries)
         if result.divide:
             steps.extendleft(reversed(wire.halves(step)))
         elif result.end is not None:
             return result.end
-        elif not steps:
+        elif not (steps or unseen):
             return done
         fault_point("O11")
+    if unseen and (later := visible.look_later(job.delivery)):
+        return later
     with job.bridge.store.transaction() as tx:
         settle(tx, job.bridge, lease=job.lease, delivery=job.delivery, end=done)
     return done
@@ -65,10 +71,16 @@ def _store(job: Job, step: Step, attempt: Attempt, result: Result, *, links: dic
         if result.word is not None:
             outbox.finish_attempt(tx, job.lease, attempt, result.word)
         held.keep(tx, job, rows)
-        if result.word == "delivered" and last:
+        if result.word == "delivered" and last and not _unseen(step, result.entries):
             settle(tx, job.bridge, lease=job.lease, delivery=job.delivery, end=last)
     for entry in result.entries:
         links[entry.key] = held.link_of(entry, sent=writes[entry.key].ours or writes[entry.key].resource)
+
+
+def _unseen(step: Step, entries: Iterable[Entry]) -> int:
+    """How many of `entries` the hospital took and does not show; what is deleted is not to be shown."""
+    gone = {write.key for write in step.writes if write.verb == "delete"}
+    return sum(entry.document is None and entry.key not in gone for entry in entries)
 
 
 def _not_there_yet(job: Job, step: Step, links: dict[str, Link]) -> Step | End:
