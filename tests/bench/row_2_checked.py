@@ -1,8 +1,6 @@
-"""The same, and every resource held against R4, next to building and dumping it through the models of fhir.resources."""
+"""The same, and every resource held against R4, next to building and dumping the Bundle through the models of fhir.resources."""
 
-from typing import Any
-
-from fhir.resources.R4B import get_fhir_model_class
+from fhir.resources.R4B.bundle import Bundle
 
 from fhir_bridge import documents
 from fhir_bridge.fhir import check
@@ -20,9 +18,9 @@ def _checked() -> bytes:
     return documents.dumps(made)
 
 
-def _models() -> list[str]:
-    made: list[dict[str, Any]] = writing.resources(session())
-    return [get_fhir_model_class(one["resourceType"]).model_validate(one).model_dump_json() for one in made]
+def _models() -> str:
+    made: str = Bundle.model_validate(writing.bundle(session())).model_dump_json()
+    return made
 
 
 def _ratio() -> float:
