@@ -8,7 +8,7 @@ from fhir_bridge import bootstrap
 from fhir_bridge.cli.output import emit, file_argument, json_option, read, site_option
 from fhir_bridge.cli.sandbox import LIKE
 from fhir_bridge.errors import BridgeError, Fault, Refused
-from fhir_bridge.hospital import capabilities
+from fhir_bridge.hospital import capabilities, words
 from fhir_bridge.hospital.capabilities import Capabilities
 from fhir_bridge.sandbox import profile
 from fhir_bridge.settings import Settings
@@ -31,7 +31,7 @@ def command(file: BinaryIO, like: str | None, hospital: str | None, site: str, a
     place = bootstrap.site(settings, site)
     able = _like(like) if like else _of(settings, hospital or "", site)
     planned = convert.plan_of(place.mapping, read(file), zone=place.zone, able=able, kinds=place.records)
-    emit(planned.data(), as_json=as_json, text=lambda: "\n".join(planned.words()))
+    emit(words.data(planned), as_json=as_json, text=lambda: "\n".join(words.lines(planned)))
 
 
 def _like(name: str) -> Capabilities:

@@ -1,5 +1,6 @@
-"""The parts of a plan, as values: what we hold a link to, one write, one step, and what becomes of what is not sent."""
+"""A plan and its parts, as values: what we hold a link to, one write, one step, and what becomes of what is not sent."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -100,3 +101,21 @@ class Unchanged:
 
     key: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Every resource handed in is exactly once in `steps`, `folded`, `work`, `waiting` or `unchanged`.
+
+    (In `steps` one key may stand in several steps where a vendor lets a status move only one step at a time.) `setup` is what
+    the hospital must have set up first. A summary document made for what is folded is one write more.
+    """
+
+    steps: tuple[Step, ...] = ()
+    folded: tuple[Folded, ...] = ()
+    work: tuple[WorkItem, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    unchanged: tuple[Unchanged, ...] = ()
+    setup: tuple[str, ...] = ()
+    hospital: str = ""
+    titles: Mapping[str, str] = field(default_factory=dict)

@@ -11,9 +11,9 @@ from typing import Any
 
 from fhir_bridge.hospital import words
 from fhir_bridge.hospital.capabilities import Capabilities
-from fhir_bridge.hospital.graph import coalesced, identity, key_of, order, references, substitute, without
+from fhir_bridge.hospital.graph import coalesced, key_of, order, references, substitute, without
 from fhir_bridge.hospital.ladder import change, creation, is_entered_in_error, retraction
-from fhir_bridge.hospital.parts import Folded, Link, Step, Unchanged, Waiting, WorkItem, Write
+from fhir_bridge.hospital.parts import Folded, Link, Plan, Step, Unchanged, Waiting, WorkItem, Write
 from fhir_bridge.hospital.rungs import steps
 from fhir_bridge.hospital.small_print import Fold, Person, Send, Wait, rule
 from fhir_bridge.hospital.summary import made_for, with_folded
@@ -21,32 +21,6 @@ from fhir_bridge.hospital.summary import made_for, with_folded
 __all__ = ["Folded", "Link", "Plan", "Step", "Unchanged", "Waiting", "WorkItem", "Write", "plan"]
 
 Resource = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Every resource handed in is exactly once in `steps`, `folded`, `work`, `waiting` or `unchanged`.
-
-    (In `steps` one key may stand in several steps where a vendor lets a status move only one step at a time.) `setup` is what
-    the hospital must have set up first. A summary document made for what is folded is one write more.
-    """
-
-    steps: tuple[Step, ...] = ()
-    folded: tuple[Folded, ...] = ()
-    work: tuple[WorkItem, ...] = ()
-    waiting: tuple[Waiting, ...] = ()
-    unchanged: tuple[Unchanged, ...] = ()
-    setup: tuple[str, ...] = ()
-    hospital: str = ""
-    titles: Mapping[str, str] = field(default_factory=dict)
-
-    def words(self) -> list[str]:
-        """The plan for an interface engineer, one line a list item; codes and types, no patient's values."""
-        return words.lines(self)
-
-    def data(self) -> dict[str, Any]:
-        """The same as JSON-ready data."""
-        return words.data(self)
 
 
 def plan(
@@ -260,5 +234,5 @@ def _plan(planned: tuple[Step, ...], judged: _Judge, capabilities: Capabilities,
         unchanged=tuple(Unchanged(*each) for each in sorted_(judged.unchanged)),
         setup=tuple(sorted(set(judged.setup))) + words.scopes(planned, capabilities),
         hospital=capabilities.software or capabilities.vendor or "the hospital",
-        titles={key: words.title(resource, identity(resource)) for key, resource in everything.items()},
+        titles={key: words.title(resource) for key, resource in everything.items()},
     )

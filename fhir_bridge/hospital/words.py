@@ -1,13 +1,10 @@
 """A plan said for an interface engineer, and the same as data. Types, codes and our keys only: no value of a patient."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fhir_bridge.hospital.capabilities import Capabilities
-from fhir_bridge.hospital.parts import Step, Write
-
-if TYPE_CHECKING:
-    from fhir_bridge.hospital.plan import Plan
+from fhir_bridge.hospital.parts import Plan, Step, Write
 
 _VERBS = {
     "put": "PUT {type}/<our id>",
@@ -30,7 +27,7 @@ _LETTERS = {
 }
 
 
-def title(resource: dict[str, Any], ours: tuple[str, str] | None) -> str:
+def title(resource: dict[str, Any]) -> str:
     """What the resource is, by type and code: `Observation 8867-4`."""
     code = resource.get("code")
     codings = code.get("coding") if isinstance(code, dict) else None
@@ -38,8 +35,8 @@ def title(resource: dict[str, Any], ours: tuple[str, str] | None) -> str:
     return f"{resource['resourceType']} {first}" if first else str(resource["resourceType"])
 
 
-def lines(plan: "Plan") -> list[str]:
-    """What must be set up, what goes in which order, and what does not go and why."""
+def lines(plan: Plan) -> list[str]:
+    """For an interface engineer, one line an item: what must be set up, what goes in which order, and what does not go and why."""
     said = [f"Plan for {plan.hospital}: {len(plan.steps)} call(s)."]
     said += _block("The hospital must set up first:", [f"- {each}" for each in plan.setup])
     number = 1
@@ -56,7 +53,7 @@ def lines(plan: "Plan") -> list[str]:
     return said
 
 
-def data(plan: "Plan") -> dict[str, Any]:
+def data(plan: Plan) -> dict[str, Any]:
     """The plan as JSON-ready data: steps with verbs, keys and reasons; the rest by kind."""
     return {
         "hospital": plan.hospital,
@@ -83,7 +80,7 @@ def scopes(steps: Iterable[Step], capabilities: Capabilities) -> tuple[str, ...]
     return (f"scopes for our client: {' '.join(needed)}",) if needed else ()
 
 
-def _step(number: int, step: Step, plan: "Plan") -> list[str]:
+def _step(number: int, step: Step, plan: Plan) -> list[str]:
     if step.rung == "single":
         write = step.writes[0]
         return [f"{number}. {_verb(write)}: {plan.titles.get(write.key, _type(write))} ({write.reason}).", *_notes(step)]
@@ -109,7 +106,7 @@ def _sort(step: Step) -> tuple[str, str]:
     return _verb(step.writes[0]), step.writes[0].reason
 
 
-def _singles(numbers: str, steps: list[Step], plan: "Plan") -> list[str]:
+def _singles(numbers: str, steps: list[Step], plan: Plan) -> list[str]:
     first = steps[0].writes[0]
     kinds: dict[str, int] = {}
     for step in steps:
@@ -126,7 +123,7 @@ def _notes(*steps: Step) -> list[str]:
     return [f"   - {note}." for note in (*notes, *left)]
 
 
-def _grouped(items: Iterable[tuple[str, str]], plan: "Plan") -> list[str]:
+def _grouped(items: Iterable[tuple[str, str]], plan: Plan) -> list[str]:
     """`- 3 × Observation 8867-4: reason`, in the order of the first of each."""
     counted: dict[tuple[str, str], int] = {}
     for key, reason in items:
@@ -139,7 +136,7 @@ def _block(head: str, items: list[str]) -> list[str]:
     return [head, *items] if items else []
 
 
-def _write(write: Write, plan: "Plan") -> dict[str, Any]:
+def _write(write: Write, plan: Plan) -> dict[str, Any]:
     said: dict[str, Any] = {"key": write.key, "what": plan.titles.get(write.key, _type(write)), "verb": write.verb, "by": _verb(write)}
     said["reason"] = write.reason
     said |= {name: list(getattr(write, name)) for name in ("needs", "notes", "left_out") if getattr(write, name)}

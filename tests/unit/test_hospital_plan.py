@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_bridge.hospital import words
 from fhir_bridge.hospital.capabilities import Capabilities, SiteFile, read
 from fhir_bridge.hospital.graph import references
 from fhir_bridge.hospital.plan import Link, Plan, plan
@@ -96,7 +97,7 @@ def test_epic_gets_no_bundle_no_condition_and_no_encounter() -> None:
     assert {write.verb for step in planned.steps for write in step.writes} == {"look-then-create"}
     assert key("Encounter", "e") in {each.key for each in planned.folded}
     assert key("MedicationAdministration", "m") in {each.key for each in planned.folded}
-    said = "\n".join(planned.words())
+    said = "\n".join(words.lines(planned))
     for word in ("transaction", "If-None-Exist", "POST Encounter", "PUT Encounter"):
         assert word not in said
     assert "DocumentReference" in said
@@ -349,7 +350,7 @@ def test_the_words_hold_no_value_of_the_patient() -> None:
     record = [each | {"note": [{"text": "Canary McSecret"}]} for each in session()]
     for name in ("hapi", "epic", "oracle", "athena"):
         planned = plan(hospital(name), record, {})
-        assert "Canary" not in json.dumps(planned.data()) + "".join(planned.words())
+        assert "Canary" not in json.dumps(words.data(planned)) + "".join(words.lines(planned))
 
 
 names = st.sampled_from(["hapi", "epic", "oracle", "athena"])
@@ -376,4 +377,4 @@ def test_every_resource_is_once_in_every_plan_and_nothing_points_forward(
             assert set(references(write.resource)) & {*ours, *made_} <= there | together
         there |= set(step.keys)
     shuffled = random.Random(seed).sample(record, len(record))
-    assert plan(capabilities, shuffled, {}).data() == planned.data()
+    assert words.data(plan(capabilities, shuffled, {})) == words.data(planned)
