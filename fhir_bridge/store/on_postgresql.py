@@ -8,7 +8,7 @@ from fhir_bridge.errors import Fault, Refused
 
 _LOSES = {"fsync": {"off"}, "full_page_writes": {"off"}, "synchronous_commit": {"off"}}
 # A worker that hangs in a transaction must not hold everybody's rows; the same patience with locks as on SQLite.
-_SESSION = {"idle_in_transaction_session_timeout": "30s", "lock_timeout": "30s", "timezone": "UTC"}
+SESSION = {"idle_in_transaction_session_timeout": "30s", "lock_timeout": "30s", "timezone": "UTC"}
 
 
 def prepare(engine: Engine, *, allow_unsafe: bool) -> None:
@@ -17,7 +17,7 @@ def prepare(engine: Engine, *, allow_unsafe: bool) -> None:
     def connect(connection: Any, _record: object) -> None:
         connection.autocommit = True
         with connection.cursor() as cursor:
-            for name, value in _SESSION.items():
+            for name, value in SESSION.items():
                 cursor.execute("SELECT set_config(%s, %s, false)", (name, value))
             cursor.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (list(_LOSES),))
             found = dict(cursor.fetchall())
