@@ -18,7 +18,7 @@ from fhir_bridge.store.clients import Client
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.sync import dispatch
 from fhir_bridge.sync.bridge import Bridge, Site
-from fhir_bridge.sync.convert import checked
+from fhir_bridge.sync.clinic_words import checked
 
 ACCEPTED = 202
 
@@ -91,7 +91,7 @@ def _first_answer(bridge: Bridge, client: Client, key: str, body_sha256: str) ->
 
 def _read(site: Site, kind: str, document: Any) -> _Arrival:
     record = site.records.load(kind, document, zone=site.zone)
-    checked(site.mapping.to_fhir(record))
+    checked(site.mapping, site.mapping.to_fhir(record))
     spelling = documents.canonical(record)
     return _Arrival(kind, record, spelling, sha256(spelling).hexdigest())
 
