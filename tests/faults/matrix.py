@@ -37,6 +37,7 @@ TAKEN = {
     "athena": {"metadata"},
 }
 _KIND = {"look": "search", "patient search": "search", "metadata": "read", "read": "read"}
+WRITES = ("patient write", "transaction", "batch", "write")
 HELD, NOTHING, DOUBLED = "held", "the hospital takes nothing by machine", "doubled by the hospital itself"
 
 
@@ -73,6 +74,11 @@ def stated(cell: Cell) -> str:
     """What must become of the record: it is held, or a person is shown it and why."""
     if cell.like == "athena":
         return NOTHING
+    writes = cell.step in WRITES
+    if writes and cell.fault == "redirect":
+        return "stopped: redirected"
+    if writes and cell.fault == "twice" and cell.step != "transaction" and cell.step != "patient write":
+        return DOUBLED
     return HELD
 
 
