@@ -40,6 +40,8 @@ def fetch(bridge: Bridge, *, tenant: str, hospital: Hospital) -> Capabilities | 
         return Outage(f"its CapabilityStatement could not be read: {reply.cause}")
     if reply.status != 200:
         return Outage(f"its CapabilityStatement was answered with {reply.status}", after=_retry_after(reply))
+    if not isinstance(reply.body, dict):  # a proxy's page, or half an answer
+        return Outage("its CapabilityStatement was answered with something else than FHIR")
     found = read(reply.body, site=hospital.site_file)
     statement = documents.canonical(reply.body)
     with bridge.store.transaction() as tx:
