@@ -20,7 +20,7 @@ from fhir_bridge.errors import BridgeError
 from fhir_bridge.settings import Secret, Settings
 from fhir_bridge.store import clients
 
-READY_SECONDS = 20.0
+READY_SECONDS = 60.0
 DELIVERED_SECONDS = 60.0
 STOP_SECONDS = 75.0
 POLL_SECONDS = 0.05
