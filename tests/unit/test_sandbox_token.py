@@ -101,7 +101,7 @@ SOON = int(NOW.timestamp())
         {"jti": ""},
         {"form": {"client_assertion": "not.a.jwt"}},
     ],
-    ids=str,
+    ids=" ".join,
 )
 def test_an_assertion_is_refused_as_invalid_client_with(front: Front, wrong: dict[str, Any]):
     refused = front.ask(**wrong)
