@@ -44,7 +44,7 @@ def as_ours(held: Mapping[str, Link]) -> list[dict[str, Any]]:
 
 def _named(link: Link, document: dict[str, Any]) -> dict[str, Any]:
     """`document` with what the mapping knows a resource by, where the hospital dropped it: by the link we know that it is ours."""
-    ours = {name: link.sent[name] for name in ("identifier", "class") if link.sent and name in link.sent}
+    ours: dict[str, Any] = {name: link.sent[name] for name in ("identifier", "class") if link.sent and name in link.sent}
     return {**ours, **document}
 
 
