@@ -48,6 +48,7 @@ def _docs() -> Blueprint:
     blueprint = Blueprint("docs", __name__, url_prefix="/docs")
 
     @blueprint.get("")
+    @blueprint.get("/")  # as people and proxies write it
     def page() -> Response:
         return send_from_directory(OURS, "docs.html")
 

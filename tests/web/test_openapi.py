@@ -82,3 +82,9 @@ def test_the_page_loads_everything_from_here(stranger: FlaskClient):
     assert {address: stranger.get(address, buffered=True).status_code for address in loaded} == dict.fromkeys(loaded, 200)
     assert "validatorUrl: null" in stranger.get("/docs/start.js", buffered=True).text
     assert "'unsafe-inline'" not in page.headers["Content-Security-Policy"].split("style-src")[0]
+
+
+def test_the_page_answers_with_and_without_a_slash_at_its_end(stranger: FlaskClient):
+    pages = [stranger.get(address, buffered=True) for address in ("/docs", "/docs/")]
+    assert [page.status_code for page in pages] == [200, 200]
+    assert pages[0].data == pages[1].data
