@@ -4,6 +4,7 @@ Nothing is accepted that could not be sent: the record is mapped and every resou
 The same Idempotency-Key (or, without one, the same content) gets the first answer again, and nothing is stored twice.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -55,8 +56,13 @@ def client_of(bridge: Bridge, key: str) -> Client | None:
         return clients.authenticate(tx, key)
 
 
-def accept(bridge: Bridge, *, client: Client, kind: str, document: Any, body_sha256: str, key: str | None = None) -> dict[str, Any]:
+def accept(
+    bridge: Bridge, *, client: Client, kind: str, document: Any, body_sha256: str, key: str | None = None,
+    action: str = "accept", alongside: Callable[[Transaction], None] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Store `document` and put it on its way; returns the answer: `{id, version, status, url, hospitals}`.
+
+    `action` is the word of the audit trail; `alongside` writes what must be stored with the record or not at all.
 
     Raises `Refused` with every fault, `KeyReused`, `records.VersionTaken` when this or a newer version is stored with another
     content, and the store's `Unavailable`; then nothing is stored.
@@ -70,7 +76,9 @@ def accept(bridge: Bridge, *, client: Client, kind: str, document: Any, body_sha
         with bridge.store.transaction() as tx:
             answer = _store(bridge, tx, client, arrival)
             _remember(tx, client, key=key, body_sha256=body_sha256, answer=answer)
-            _audit(bridge, tx, client, arrival)
+            if alongside:
+                alongside(tx)
+            _audit(bridge, tx, client, arrival, action)
             fault_point("I3")
     except inbox.KeyTaken:
         answer = _first_answer(bridge, client, key, body_sha256) or {}
@@ -141,8 +149,8 @@ def _remember(tx: Transaction, client: Client, *, key: str, body_sha256: str, an
         )  # fmt: skip
 
 
-def _audit(bridge: Bridge, tx: Transaction, client: Client, arrival: _Arrival) -> None:
+def _audit(bridge: Bridge, tx: Transaction, client: Client, arrival: _Arrival, action: str) -> None:
     subject, detail = f"{arrival.kind}/{arrival.id}", {"version": arrival.version}
     audit.write(
-        tx, tenant=client.tenant, actor=client.id, action="accept", subject=subject, detail=detail, now=tx.now, key=bridge.audit_key
+        tx, tenant=client.tenant, actor=client.id, action=action, subject=subject, detail=detail, now=tx.now, key=bridge.audit_key
     )

@@ -6,7 +6,7 @@ from flask import Flask, Response, request
 
 from fhir_bridge import documents
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.web import appointments_api, clinic_api, jwks, operations, problems, requests_log
+from fhir_bridge.web import appointments_api, clinic_api, fhir_api, fhir_errors, jwks, operations, problems, requests_log
 from fhir_bridge.web.openapi import ProblemApi
 from fhir_bridge.web.provider import DocumentProvider
 
@@ -31,6 +31,8 @@ def create_app(bridge: Bridge, *, log: Any = None) -> Flask:
     api = ProblemApi.describe(app, bridge.sites.values())
     for door in (clinic_api, appointments_api):
         api.register_blueprint(door.blueprint(bridge))
+    app.register_blueprint(fhir_api.blueprint(bridge))
+    fhir_errors.register(app)
     app.register_blueprint(operations.blueprint(bridge))
     app.register_blueprint(jwks.blueprint(bridge))
     app.after_request(_guard)

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from fhir_bridge.store.tables import metadata
+from fhir_bridge.store.referral_tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

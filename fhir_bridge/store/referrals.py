@@ -1,0 +1,104 @@
+"""Referrals that hospitals sent: each message byte for byte with the answer it got, and each referral's standing."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import insert, or_, select, update
+
+from fhir_bridge.store.database import Transaction
+from fhir_bridge.store.referral_tables import referrals, referrals_raw
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What came in. `request_id` is its `X-Request-ID`, `message_id` the identifier of its MessageHeader or Bundle.
+
+    `answer` is the JSON of the reply and `status` its HTTP status; `referral` is None for one that was refused.
+    """
+
+    tenant: str
+    id: str
+    client: str
+    route: str
+    received_at: datetime
+    body: bytes
+    sha256: str
+    request_id: str | None
+    message_id: str | None
+    referral: str | None
+    status: int
+    answer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One referral: who sent it, the ids of its ServiceRequest and Task, where it stands."""
+
+    tenant: str
+    id: str
+    client: str
+    service_request: str
+    task: str
+    status: str
+    received_at: datetime
+
+
+def keep(tx: Transaction, message: Message) -> None:
+    """Keeps a message for good."""
+    tx.execute(insert(referrals_raw).values(**{name: getattr(message, name) for name in Message.__slots__}))
+
+
+def answered(tx: Transaction, tenant: str, client: str, *, request_id: str | None = None, message_id: str | None = None) -> Message | None:
+    """The first message of this sender under this id that was taken; a refused one may be mended and sent again."""
+    name, value = ("request_id", request_id) if request_id else ("message_id", message_id)
+    if not value:
+        return None
+    of_sender = (referrals_raw.c.tenant == tenant, referrals_raw.c.client == client, referrals_raw.c[name] == value)
+    found = select(*(referrals_raw.c[each] for each in Message.__slots__)).where(*of_sender, referrals_raw.c.referral.is_not(None))
+    return tx.one(Message, found.order_by(referrals_raw.c.received_at).limit(1))
+
+
+def messages_of(tx: Transaction, tenant: str, referral: str) -> list[Message]:
+    """What came in about one referral, the first first."""
+    found = select(*(referrals_raw.c[each] for each in Message.__slots__))
+    found = found.where(referrals_raw.c.tenant == tenant, referrals_raw.c.referral == referral)
+    return tx.every(Message, found.order_by(referrals_raw.c.received_at, referrals_raw.c.id))
+
+
+def stand(tx: Transaction, standing: Standing) -> None:
+    """A new referral; harmless for one that is there."""
+    tx.insert_or_ignore(referrals, **{name: getattr(standing, name) for name in Standing.__slots__})
+
+
+def move(tx: Transaction, tenant: str, id: str, status: str) -> None:
+    """Where the referral stands from now on."""
+    tx.execute(update(referrals).where(referrals.c.tenant == tenant, referrals.c.id == id).values(status=status))
+
+
+def standing(tx: Transaction, tenant: str, id: str) -> Standing | None:
+    """One referral."""
+    found = select(*(referrals.c[name] for name in Standing.__slots__))
+    return tx.one(Standing, found.where(referrals.c.tenant == tenant, referrals.c.id == id))
+
+
+def by_resource(tx: Transaction, tenant: str, client: str, resource_id: str) -> Standing | None:
+    """The sender's referral whose ServiceRequest or Task has this id; nobody else's."""
+    found = select(*(referrals.c[name] for name in Standing.__slots__)).where(referrals.c.tenant == tenant, referrals.c.client == client)
+    return tx.one(Standing, found.where(or_(referrals.c.service_request == resource_id, referrals.c.task == resource_id)))
+
+
+def listing(
+    tx: Transaction, tenant: str, *, status: str | None = None, after: tuple[datetime, str] | None = None, limit: int = 50
+) -> list[Standing]:
+    """The newest first; `after` the (received_at, id) of the last one seen continues a page."""
+    found = select(*(referrals.c[name] for name in Standing.__slots__)).where(referrals.c.tenant == tenant)
+    if status:
+        found = found.where(referrals.c.status == status)
+    if after:
+        found = found.where(
+            or_(
+                referrals.c.received_at < after[0],
+                (referrals.c.received_at == after[0]) & (referrals.c.id < after[1]),
+            )
+        )
+    return tx.every(Standing, found.order_by(referrals.c.received_at.desc(), referrals.c.id.desc()).limit(limit))

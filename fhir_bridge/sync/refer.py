@@ -1,0 +1,154 @@
+"""A referral comes in: what was sent, the record it becomes, its deliveries and the answer are stored in one transaction.
+
+A repetition gets the first answer again: told by `X-Request-ID`, then by the message's identifier, then by the sender and the order's
+number. A changed order is the next version of its referral; a revoked one cancels it. A refused message is kept too, with its faults.
+"""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from fhir_bridge import documents
+from fhir_bridge.errors import Fault, Refused
+from fhir_bridge.fhir.outcome import operation_outcome
+from fhir_bridge.store import records, referrals
+from fhir_bridge.store.clients import Client
+from fhir_bridge.store.database import Transaction
+from fhir_bridge.store.records import Stored, VersionTaken
+from fhir_bridge.store.referrals import Message, Standing
+from fhir_bridge.sync import refer_answers as answers
+from fhir_bridge.sync import refer_read
+from fhir_bridge.sync.accept import accept
+from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.refer_answers import Answer, Held
+from fhir_bridge.sync.refer_shape import MESSAGE, ORDER, TASK, TRANSACTION, Incoming, NotFhir
+
+#: what the clinic says of a referral; the hospital says the rest
+CLINICS_OWN = ("id", "version", "status", "status_reason", "received_at", "sessions")
+#: a referral that is over is not changed by the hospital any more
+OVER = frozenset({"declined", "completed", "cancelled", "failed", "entered-in-error"})
+
+
+class Settled(Refused):
+    """The hospital changed a referral that is over, or used a message's number for another message."""
+
+
+def take(bridge: Bridge, client: Client, incoming: Incoming) -> Answer:
+    """The answer to a referral that is stored, now or before. Raises `Settled`, `NotFhir`, `Refused`, and the store's `Unavailable`."""
+    try:
+        incoming.require_shape()
+        if first := _answered(bridge, client, incoming):
+            return first
+        order = refer_read.read(bridge.sites[client.tenant], incoming.document)
+        try:
+            return _store(bridge, client, incoming, order)
+        except VersionTaken:  # the same referral came twice at once, or the clinic decided just now: look again
+            return _answered(bridge, client, incoming) or _store(bridge, client, incoming, order)
+    except Refused as refused:
+        _keep_refused(bridge, client, incoming, refused)
+        raise
+
+
+def status_of(refused: Refused) -> HTTPStatus:
+    """400 for what is no FHIR, 409 for a conflict, 422 for FHIR that is refused."""
+    if isinstance(refused, NotFhir):
+        return HTTPStatus.BAD_REQUEST
+    return HTTPStatus.CONFLICT if isinstance(refused, Settled) else HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+def _answered(bridge: Bridge, client: Client, incoming: Incoming) -> Answer | None:
+    with bridge.store.reading() as tx:
+        for told in ({"request_id": incoming.request_id}, {"message_id": incoming.message_id}):
+            first = referrals.answered(tx, client.tenant, client.id, **told)
+            if first and first.sha256 != incoming.sha256:
+                name = "X-Request-ID" if "request_id" in told else "message identifier"
+                raise Settled([Fault("", f"this {name} was used for another message; choose a new one")])
+            if first:
+                return Answer(**documents.loads(first.answer, max_bytes=len(first.answer)))
+    return None
+
+
+def _store(bridge: Bridge, client: Client, incoming: Incoming, order: refer_read.Order) -> Answer:
+    id = refer_read.number_of(client.id, order.placer)
+    with bridge.store.reading() as tx:
+        now, stored = tx.now, records.current(tx, client.tenant, "referral", id)
+    record = _changed(stored, order) if stored else _fresh(id, order, now)
+    site = bridge.sites[client.tenant]
+    record = site.records.load("referral", record, zone=site.zone)
+    found = answers.held(site, record, now)
+    answer = _answer(bridge, incoming, order, found, created=stored is None)
+
+    def alongside(tx: Transaction) -> None:
+        _stand(tx, client, record, found)
+        referrals.keep(tx, _message(bridge, client, incoming, now=tx.now, referral=id, answer=answer))
+
+    if stored and documents.canonical(record) == documents.canonical(_document(stored)):
+        return _again(bridge, client, incoming, id) or answer
+    accept(bridge, client=client, kind="referral", document=record, body_sha256=incoming.sha256, action="receive", alongside=alongside)
+    return answer
+
+
+def _again(bridge: Bridge, client: Client, incoming: Incoming, id: str) -> Answer | None:
+    """The answer to the very same message."""
+    with bridge.store.reading() as tx:
+        same = [one for one in referrals.messages_of(tx, client.tenant, id) if (one.route, one.sha256) == (incoming.shape, incoming.sha256)]
+    return Answer(**documents.loads(same[0].answer, max_bytes=len(same[0].answer))) if same else None
+
+
+def _fresh(id: str, order: refer_read.Order, now: datetime) -> dict[str, Any]:
+    if order.taken_back:
+        raise Refused([Fault("ServiceRequest.status", "takes back an order that we never received from you")])
+    received = {"id": id, "status": "received", "received_at": now.astimezone(UTC).isoformat(timespec="seconds")}
+    patient = {**order.record["patient"], "id": refer_read.patient_number(order.record, id)}
+    return {"patient": patient, "referral": {**order.record["referral"], **received}}
+
+
+def _changed(stored: Stored, order: refer_read.Order) -> dict[str, Any]:
+    """The stored record with what the hospital says now, as the next version; unchanged when it says nothing new."""
+    before = _document(stored)
+    kept = {name: before["referral"][name] for name in CLINICS_OWN if name in before["referral"]}
+    after = {"patient": {**order.record["patient"], "id": before["patient"]["id"]}, "referral": {**order.record["referral"], **kept}}
+    if order.taken_back:
+        reason = {"status_reason": order.why} if order.why else {}
+        after = before | {"referral": {**before["referral"], "status": order.taken_back, **reason}}
+    if documents.canonical(after) == documents.canonical(before):
+        return before
+    if kept["status"] in OVER:
+        raise Settled([Fault("", f"the referral is {kept['status']}; make a new order instead of changing this one")])
+    return after | {"referral": {**after["referral"], "version": stored.version + 1}}
+
+
+def _answer(bridge: Bridge, incoming: Incoming, order: refer_read.Order, found: Held, *, created: bool) -> Answer:
+    if incoming.shape == TRANSACTION:
+        return answers.transaction_response(incoming.document, found, incoming.base, created=created)
+    if incoming.shape == MESSAGE:
+        return answers.response_message(order.header, found, incoming.base, new_id=bridge.new_id)
+    return answers.one_resource(incoming.shape, found, incoming.base, created=created)
+
+
+def _stand(tx: Transaction, client: Client, record: dict[str, Any], found: Held) -> None:
+    referral = record["referral"]
+    order, task = (found.resources[kind]["id"] for kind in (ORDER, TASK))
+    received = datetime.fromisoformat(referral["received_at"])
+    referrals.stand(tx, Standing(client.tenant, referral["id"], client.id, order, task, referral["status"], received))
+    referrals.move(tx, client.tenant, referral["id"], referral["status"])
+
+
+def _keep_refused(bridge: Bridge, client: Client, incoming: Incoming, refused: Refused) -> None:
+    status = status_of(refused)
+    with bridge.store.transaction() as tx:
+        answer = Answer(status, operation_outcome(refused.faults))
+        referrals.keep(tx, _message(bridge, client, incoming, now=tx.now, referral=None, answer=answer))
+
+
+def _message(bridge: Bridge, client: Client, incoming: Incoming, *, now: datetime, referral: str | None, answer: Answer) -> Message:
+    return Message(
+        client.tenant, bridge.new_id(), client.id, incoming.shape, now, incoming.body, incoming.sha256, incoming.request_id,
+        incoming.message_id, referral, int(answer.status), documents.dumps(asdict(answer) | {"status": int(answer.status)}),
+    )  # fmt: skip
+
+
+def _document(stored: Stored) -> dict[str, Any]:
+    found: dict[str, Any] = documents.loads(stored.document, max_bytes=len(stored.document))
+    return found
