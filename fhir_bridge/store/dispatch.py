@@ -94,7 +94,7 @@ async def _answering(app: App, *, threads: int, stop: threading.Event) -> None:
             worker = asyncio.create_task(
                 app.run_worker_async(
                     queues=[QUEUE],
-                    concurrency=threads + 1,
+                    concurrency=threads,
                     delete_jobs="always",
                     install_signal_handlers=False,
                     stalled_worker_timeout=DEAD_SECONDS,
