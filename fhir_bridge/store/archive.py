@@ -7,7 +7,7 @@ takes the finished deliveries of a few lanes, and nobody writes to those any mor
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Table, delete, exists, insert, select, tuple_
+from sqlalchemy import ColumnElement, Table, delete, exists, insert, or_, select, tuple_
 
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.tables import archived_attempts, archived_deliveries, attempts, deliveries, hospitals, lanes
@@ -27,10 +27,8 @@ def move(tx: Transaction, tenant: str, *, before: datetime, after: Place, lanes_
     places = _next_lanes(tx, tenant, after, lanes_at_once)
     if not places:
         return 0, None
-    old = [
-        *_between(deliveries, tenant, places[0], places[-1]),
-        deliveries.c.closed_at < before,
-    ]
+    done = or_(deliveries.c.state != "delivered", deliveries.c.reason.is_(None))  # delivered with a reason: a part of it still waits
+    old = [*_between(deliveries, tenant, places[0], places[-1]), deliveries.c.closed_at < before, done]
     theirs = exists().where(*old, *(attempts.c[name] == deliveries.c[name] for name in _LANE))
     calls = [*_between(attempts, tenant, places[0], places[-1]), theirs]
     _move(tx, attempts, archived_attempts, calls)

@@ -1,22 +1,20 @@
 """One more record with a million delivered ones in the tables, on SQLite."""
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 from fhir_bridge.store.database import Store
 
+from .bridges import folder
 from .measure import Row
 from .million import fill_sqlite, ratio_of
 
 
 def _ratio() -> float:
-    with TemporaryDirectory(prefix="bench-") as folder:
+    with folder() as place:
         stores = []
         for name in ("full", "empty"):
-            store = Store(f"sqlite:///{Path(folder, name)}")
+            store = Store(f"sqlite:///{place / name}")
             store.upgrade()
             stores.append(store)
-        fill_sqlite(str(Path(folder, "full")))
+        fill_sqlite(str(place / "full"))
         found = ratio_of(*stores)
         for store in stores:
             store.close()

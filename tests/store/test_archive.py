@@ -103,3 +103,14 @@ def test_the_lane_goes_on_where_it_was(timed: Store) -> None:
     assert put_away(timed) == 1
 
     assert count(timed, archived_deliveries) == 2
+
+
+def test_what_was_delivered_in_part_stays_until_the_rest_has_gone(timed: Store) -> None:
+    with timed.transaction() as tx:
+        added = enqueue(tx)
+    held = lease(timed)
+    with timed.transaction() as tx:
+        outbox.settle(tx, held, added, state="delivered", reason="part of it waits")
+        outbox.release(tx, held)
+    assert put_away(timed) == 0
+    assert count(timed, deliveries) == 1
