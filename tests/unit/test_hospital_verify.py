@@ -56,6 +56,12 @@ def test_without_identifier_it_is_searched_by_patient_code_and_time() -> None:
     assert call.form == (("patient", "900"), ("code", "8867-4"), ("date", "2026-03-02T09:00:00-05:00"))
 
 
+def test_what_lasts_is_searched_by_a_time_within_it_because_an_exact_one_finds_no_period() -> None:
+    act = {"resourceType": "Procedure", "subject": {"reference": "Patient/p"}, "performedPeriod": {"start": "2026-03-02T09:00:00-05:00"}}
+    (call,) = searches(write(resource=act), server("patient", "date", kind="Procedure"), KNOWN)
+    assert call.form == (("patient", "900"), ("date", "ge2026-03-02T09:00:00-05:00"), ("date", "le2026-03-02T09:00:00-05:00"))
+
+
 def test_a_server_without_such_a_search_gives_no_call() -> None:
     assert searches(write(), server("code"), KNOWN) == ()
 
