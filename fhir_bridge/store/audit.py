@@ -13,7 +13,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Select, insert, select, update
+from sqlalchemy import Select, bindparam, insert, select, update
 
 from fhir_bridge import documents
 from fhir_bridge.store.database import Transaction
@@ -21,6 +21,9 @@ from fhir_bridge.store.tables import audit as table
 from fhir_bridge.store.tables import audit_heads
 
 _BEGINNING = "0" * 64
+_HELD_HEAD = select(audit_heads.c.seq, audit_heads.c.seal).where(audit_heads.c.tenant == bindparam("of_tenant")).with_for_update()
+_MOVE_HEAD = update(audit_heads).where(audit_heads.c.tenant == bindparam("of_tenant"))
+_ADD = insert(table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +60,12 @@ class Broken:
 def write(tx: Transaction, *, tenant: str, actor: str, action: str, subject: str, detail: Any, now: datetime, key: bytes) -> Entry:
     """Adds a row. `detail` is anything `documents.canonical` takes."""
     tx.insert_or_ignore(audit_heads, tenant=tenant, seq=0, seal=_BEGINNING)
-    last = Head(*tx.execute(_head(tenant).with_for_update()).one())
+    last = Head(*tx.execute(_HELD_HEAD, of_tenant=tenant).one())
     seen = documents.canonical(detail)
     seal = _seal(key, last.seal, tenant, last.seq + 1, now, actor, action, subject, seen)
     entry = Entry(tenant, last.seq + 1, now, actor, action, subject, seen, last.seal, seal)
-    tx.execute(insert(table).values(**{name: getattr(entry, name) for name in Entry.__slots__}))
-    tx.execute(update(audit_heads).where(audit_heads.c.tenant == tenant).values(seq=entry.seq, seal=entry.seal))
+    tx.execute(_ADD, **{name: getattr(entry, name) for name in Entry.__slots__})
+    tx.execute(_MOVE_HEAD, of_tenant=tenant, seq=entry.seq, seal=entry.seal)
     return entry
 
 

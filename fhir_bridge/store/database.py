@@ -7,6 +7,7 @@ of a lock; reading ones cannot write. Database errors leave here as `StoreError`
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Engine, Executable, Row, Table, create_engine, func, make_url, select
@@ -59,18 +60,19 @@ class Transaction:
         """The driver's own connection (psycopg or sqlite3), for a library that must write within this transaction."""
         return self.connection.connection.driver_connection
 
-    def execute(self, statement: Executable) -> CursorResult[*tuple[Any, ...]]:
-        return self.connection.execute(statement)
+    def execute(self, statement: Executable, /, **values: Any) -> CursorResult[*tuple[Any, ...]]:
+        """Runs `statement`; `values` are those of its bound parameters, and the columns an INSERT or UPDATE leaves open."""
+        return self.connection.execute(statement, values or None)
 
-    def first(self, statement: Executable) -> Row[*tuple[Any, ...]] | None:
-        return self.connection.execute(statement).first()
+    def first(self, statement: Executable, /, **values: Any) -> Row[*tuple[Any, ...]] | None:
+        return self.execute(statement, **values).first()
 
     def rows(self, statement: Executable) -> list[Row[*tuple[Any, ...]]]:
         return list(self.connection.execute(statement).all())
 
-    def one(self, kind: Callable[..., T], statement: Executable) -> T | None:
+    def one(self, kind: Callable[..., T], statement: Executable, /, **values: Any) -> T | None:
         """The first row as a `kind`, its columns in the order of the fields."""
-        row = self.first(statement)
+        row = self.first(statement, **values)
         return None if row is None else kind(*row)
 
     def every(self, kind: Callable[..., T], statement: Executable) -> list[T]:
@@ -79,9 +81,7 @@ class Transaction:
 
     def insert_or_ignore(self, table: Table, **values: Any) -> bool:
         """Inserts a row unless its key exists; True if it was inserted. Waits for another transaction about to insert the same."""
-        insert = self._insert(table).values(**values)
-        # without the option SQLAlchemy forgets the row count of an INSERT on PostgreSQL
-        return self.execute(insert.on_conflict_do_nothing().execution_options(preserve_rowcount=True)).rowcount == 1
+        return self.execute(_insert_or_ignore(table, self.on_postgresql), **values).rowcount == 1
 
     def insert_or_ignore_all(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Inserts those of `rows` (the same columns in each) whose key does not exist."""
@@ -103,6 +103,13 @@ class Transaction:
 
     def _insert(self, table: Table) -> "postgresql.Insert | sqlite.Insert":
         return (postgresql.insert if self.on_postgresql else sqlite.insert)(table)
+
+
+@cache  # SQLAlchemy takes longer to build a statement than SQLite to run it
+def _insert_or_ignore(table: Table, on_postgresql: bool) -> Executable:
+    insert = (postgresql.insert if on_postgresql else sqlite.insert)(table)
+    # without the option SQLAlchemy forgets the row count of an INSERT on PostgreSQL
+    return insert.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
 
 class Store:

@@ -7,11 +7,15 @@ to refuse with 422 (IETF draft-ietf-httpapi-idempotency-key-header).
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from fhir_bridge.errors import BridgeError
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.tables import inbox
+
+_REMEMBERED = select(inbox.c.body_sha256, inbox.c.status, inbox.c.response).where(
+    inbox.c.tenant == bindparam("tenant"), inbox.c.client == bindparam("client"), inbox.c.key == bindparam("key")
+)
 
 
 class KeyTaken(BridgeError):
@@ -29,8 +33,7 @@ class Remembered:
 
 def remembered(tx: Transaction, *, tenant: str, client: str, key: str) -> Remembered | None:
     """The first answer given under this key, None if there is none yet."""
-    found = select(inbox.c.body_sha256, inbox.c.status, inbox.c.response)
-    return tx.one(Remembered, found.where(inbox.c.tenant == tenant, inbox.c.client == client, inbox.c.key == key))
+    return tx.one(Remembered, _REMEMBERED, tenant=tenant, client=client, key=key)
 
 
 def remember(tx: Transaction, *, tenant: str, client: str, key: str, body_sha256: str, status: int, response: bytes, now: datetime) -> None:

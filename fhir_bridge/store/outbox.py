@@ -11,9 +11,11 @@ deliveries run in `seq` order, one at a time; one that waits or is dead holds ba
 """
 
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, CompoundSelect, Table, case, exists, insert, or_, select, union_all, update
+from sqlalchemy import Column, ColumnElement, CompoundSelect, Table, bindparam, case, exists, insert, or_, select, union_all, update
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate, Update
 
 from fhir_bridge.errors import BridgeError
 from fhir_bridge.faults import fault_point
@@ -59,21 +61,14 @@ def enqueue(tx: Transaction, *, tenant: str, hospital: str, lane: str, kind: str
     is the order of commits. A version older than one enqueued before is superseded at once.
     """
     seq = _next_seq(tx, tenant, hospital, lane, now)
-    same = [
-        deliveries.c.tenant == tenant,
-        deliveries.c.hospital == hospital,
-        deliveries.c.kind == kind,
-        deliveries.c.record_id == record_id,
-    ]
-    late = tx.first(_newer(tenant, hospital, kind, record_id, version)) is not None
-    replaced = update(deliveries).where(*same, deliveries.c.closed_at.is_(None), deliveries.c.version <= version)
-    replaced = replaced.where(deliveries.c.state.in_(("pending", "retry_wait", "dead")))
-    tx.execute(replaced.values(state="superseded", next_at=None, changed_at=now, closed_at=now))
-    added = insert(deliveries).values(
-        tenant=tenant, hospital=hospital, lane=lane, seq=seq, kind=kind, record_id=record_id, version=version,
+    this = {"this_tenant": tenant, "this_hospital": hospital, "this_kind": kind, "this_record_id": record_id, "this_version": version}
+    late = tx.first(_newer(), **this) is not None
+    tx.execute(_supersede(), **this, state="superseded", next_at=None, changed_at=now, closed_at=now)
+    added = tx.execute(
+        _add(), tenant=tenant, hospital=hospital, lane=lane, seq=seq, kind=kind, record_id=record_id, version=version,
         state="superseded" if late else "pending", created_at=now, changed_at=now, closed_at=now if late else None,
     )  # fmt: skip
-    return Delivery(*tx.execute(added.returning(*_columns())).one())
+    return Delivery(*added.one())
 
 
 def next_delivery(tx: Transaction, lease: Lease, now: datetime) -> Delivery | None:
@@ -182,16 +177,31 @@ def delivered_with(tx: Transaction, lane: Delivery, *, reason: str) -> list[Deli
     return tx.every(Delivery, select(*_columns()).where(*said, ~overtaken).order_by(deliveries.c.seq))
 
 
-def _newer(tenant: str, hospital: str, kind: str, record_id: str, version: int) -> CompoundSelect[*tuple[Any, ...]]:
+@cache  # these are run for every record, and SQLAlchemy takes longer to build them than the database to run them
+def _newer() -> CompoundSelect[*tuple[Any, ...]]:
     """A delivery of a newer version of the record, archived or not."""
     found = (
-        select(table.c.seq).where(
-            table.c.tenant == tenant, table.c.kind == kind, table.c.record_id == record_id, table.c.hospital == hospital,
-            table.c.version > version,
-        )
+        select(table.c.seq).where(*_of_this_record(table), table.c.version > bindparam("this_version"))
         for table in (deliveries, archived_deliveries)
-    )  # fmt: skip
+    )
     return union_all(*found).limit(1)
+
+
+@cache
+def _supersede() -> Update:
+    """The deliveries of this version and older ones that are not on their way."""
+    waiting = deliveries.c.state.in_(("pending", "retry_wait", "dead"))
+    older = deliveries.c.version <= bindparam("this_version")
+    return update(deliveries).where(*_of_this_record(deliveries), deliveries.c.closed_at.is_(None), older, waiting)
+
+
+@cache
+def _add() -> ReturningInsert[*tuple[Any, ...]]:
+    return insert(deliveries).returning(*_columns())
+
+
+def _of_this_record(table: Table) -> list[ColumnElement[bool]]:
+    return [table.c[name] == bindparam(f"this_{name}") for name in ("tenant", "hospital", "kind", "record_id")]
 
 
 def _next_seq(tx: Transaction, tenant: str, hospital: str, lane: str, now: datetime) -> int:
@@ -205,11 +215,18 @@ def _next_seq(tx: Transaction, tenant: str, hospital: str, lane: str, now: datet
 
 
 def _take_seq(tx: Transaction, tenant: str, hospital: str, lane: str, now: datetime) -> int | None:
-    here = [lanes_table.c.tenant == tenant, lanes_table.c.hospital == hospital, lanes_table.c.lane == lane]
+    row = tx.first(_taking(), this_tenant=tenant, this_hospital=hospital, this_lane=lane, now=now)
+    return row[0] if row else None
+
+
+@cache
+def _taking() -> ReturningUpdate[*tuple[Any, ...]]:
+    """The lane's next number; the lane is due now, or was before."""
+    here = [lanes_table.c[name] == bindparam(f"this_{name}") for name in ("tenant", "hospital", "lane")]
+    now = bindparam("now", type_=lanes_table.c.due_at.type)
     due = case((lanes_table.c.due_at < now, lanes_table.c.due_at), else_=now)
     taken = update(lanes_table).where(*here).values(next_seq=lanes_table.c.next_seq + 1, due_at=due)
-    row = tx.first(taken.returning(lanes_table.c.next_seq - 1))
-    return row[0] if row else None
+    return taken.returning(lanes_table.c.next_seq - 1)
 
 
 def _of(table: Table, one: Delivery | Attempt) -> list[ColumnElement[bool]]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, bindparam, func, select, tuple_
 
 from fhir_bridge.errors import BridgeError
 from fhir_bridge.store.database import Transaction
@@ -48,7 +48,7 @@ def put(
 
 def current(tx: Transaction, tenant: str, kind: str, id: str) -> Stored | None:
     """The highest version."""
-    return tx.one(Stored, _of(tenant, kind, id).order_by(records.c.version.desc()).limit(1))
+    return tx.one(Stored, _CURRENT, tenant=tenant, kind=kind, id=id)
 
 
 def version(tx: Transaction, tenant: str, kind: str, id: str, version: int) -> Stored | None:
@@ -84,3 +84,6 @@ def _of(tenant: str, kind: str, id: str) -> Select[*tuple[Any, ...]]:
 
 def _select(*where: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     return select(*(records.c[name] for name in Stored.__slots__)).where(*where)
+
+
+_CURRENT = _select(*(records.c[name] == bindparam(name) for name in ("tenant", "kind", "id"))).order_by(records.c.version.desc()).limit(1)
