@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "plan": "Print in words what a hospital would be sent.",
     "schema": "Print the JSON Schema of a clinic record.",
     "sessions": "Import sessions from a file of many.",
+    "referrals": "Show the referrals hospitals sent, and decide about them.",
     "status": "Print what waits, what is stuck and why.",
     "retry": "Try a stopped delivery again.",
     "discard": "Give up a stopped delivery, with a reason.",

@@ -62,10 +62,15 @@ def accepted(answer: dict[str, Any]) -> Response:
     )
 
 
+def may_be_id(text: str) -> bool:
+    """Could a record be called this?"""
+    return _ID.fullmatch(text) is not None
+
+
 def progress(bridge: Bridge, kind: str, record_id: str) -> dict[str, Any]:
     """The record and how far it came; raises `Problem` 404."""
     found: dict[str, Any] | None = None
-    if _ID.fullmatch(record_id):  # what no record can be called is not asked of the database, which may refuse it
+    if may_be_id(record_id):  # what no record can be called is not asked of the database, which may refuse it
         found = status.of_record(bridge, tenant=g.client.tenant, kind=kind, id=record_id)
     if found is None:
         raise Problem(HTTPStatus.NOT_FOUND, f"No {kind} of yours has this id.")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from fhir_bridge.clinic.records import Records
+from fhir_bridge.clinic.records import KINDS, Records
 from fhir_bridge.sync.bridge import Site
 from fhir_bridge.web import problems
 
@@ -69,7 +69,7 @@ PROGRESS: dict[str, Any] = {
         "id": _TEXT,
         "version": {"type": "integer"},
         "stored_at": _TIME,
-        "record": {"anyOf": [{"$ref": f"#/components/schemas/{kind}"} for kind in ("session", "appointment")]},
+        "record": {"anyOf": [{"$ref": f"#/components/schemas/{kind}"} for kind in KINDS]},
         "deliveries": {"type": "array", "items": DELIVERY},
     },
 }
@@ -80,7 +80,7 @@ def schemas(sites: Iterable[Site]) -> dict[str, Any]:
     """The records as any of `sites` may send them, with the vital signs that their tables add, and what is answered."""
     vitals = {vital.field: vital for site in sites for vital in site.records.vitals}
     kinds = Records(vitals.values())
-    return {kind: kinds.json_schema(kind) for kind in ("session", "appointment")} | ANSWERS
+    return {kind: kinds.json_schema(kind) for kind in KINDS} | ANSWERS
 
 
 def as_json(name: str) -> dict[str, Any]:

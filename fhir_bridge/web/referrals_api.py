@@ -1,0 +1,99 @@
+"""The clinic's inbox: the referrals hospitals sent, page by page, and what the clinic decides about each."""
+
+import base64
+import binascii
+from collections.abc import Callable
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response, g, request
+from flask_smorest import Blueprint
+
+from fhir_bridge.errors import Fault, Refused
+from fhir_bridge.sync import refer_inbox
+from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.web import clinic_api, intake, referrals_docs
+from fhir_bridge.web.problems import Problem
+
+MOST = 200
+
+
+def blueprint(bridge: Bridge) -> Blueprint:
+    """The routes of referrals; a clinic client's key opens them."""
+    routes = Blueprint("referrals", __name__, url_prefix=f"{clinic_api.PREFIX}/referrals", description="What hospitals ask for.")
+    routes.before_request(lambda: clinic_api.sign_in(bridge, "clinic"))
+
+    @routes.get("")
+    @routes.doc(**referrals_docs.LIST)
+    def list_referrals() -> dict[str, Any]:
+        limit = _limit(request.args.get("limit", "50"))
+        after = _seen(request.args["cursor"]) if "cursor" in request.args else None
+        found = refer_inbox.listing(bridge, g.client.tenant, status=request.args.get("status"), after=after, limit=limit + 1)
+        page: dict[str, Any] = {"referrals": found[:limit]}
+        return page | ({"next": _cursor(found[limit - 1])} if len(found) > limit else {})
+
+    @routes.get("/<string:referral_id>")
+    @routes.doc(**referrals_docs.GET)
+    def get_referral(referral_id: str) -> dict[str, Any]:
+        found = refer_inbox.shown(bridge, g.client.tenant, referral_id) if clinic_api.may_be_id(referral_id) else None
+        if found is None:
+            raise _unknown()
+        return found
+
+    for verb in refer_inbox.DECISIONS:
+        routes.post(f"/<string:referral_id>/{verb}", endpoint=verb)(routes.doc(**referrals_docs.decision(verb))(_decider(bridge, verb)))
+    return routes
+
+
+def _decider(bridge: Bridge, verb: str) -> Callable[[str], Response]:
+    def decide(referral_id: str) -> Response:
+        said = _said()
+        try:
+            found = refer_inbox.decide(bridge, g.client, referral_id, verb, **said) if clinic_api.may_be_id(referral_id) else None
+        except refer_inbox.NotNow as not_now:
+            raise Problem(HTTPStatus.CONFLICT, str(not_now)) from None
+        if found is None:
+            raise _unknown()
+        return clinic_api.accepted(found)
+
+    return decide
+
+
+def _said() -> dict[str, Any]:
+    """The body's reason and sessions; a decision that needs no words needs no body."""
+    document = intake.read_object(request)[0] if request.get_data(cache=True) else {}
+    faults = [Fault(name[:40], "is no field of a decision") for name in document if name not in ("reason", "sessions")]
+    sessions = document.get("sessions", [])
+    if not isinstance(document.get("reason", ""), str):
+        faults.append(Fault("reason", "must be text"))
+    if not isinstance(sessions, list) or not all(isinstance(one, str) for one in sessions):
+        faults.append(Fault("sessions", "must be a list of session numbers"))
+    if faults:
+        raise Refused(faults)
+    return document
+
+
+def _unknown() -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, "No referral of yours has this id.")
+
+
+def _limit(said: str) -> int:
+    if not (said.isascii() and said.isdigit() and len(said) < 5 and 1 <= int(said) <= MOST):
+        raise Problem(HTTPStatus.BAD_REQUEST, f"limit must be a number from 1 to {MOST}.")
+    return int(said)
+
+
+def _cursor(last: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(f"{last['received_at']} {last['id']}".encode()).decode()
+
+
+def _seen(cursor: str) -> tuple[datetime, str]:
+    try:
+        at, _, id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
+        seen = datetime.fromisoformat(at)
+    except (binascii.Error, ValueError):
+        raise Problem(HTTPStatus.BAD_REQUEST, "The cursor is not one of ours; take `next` of a page.") from None
+    if seen.tzinfo is None or not clinic_api.may_be_id(id):
+        raise Problem(HTTPStatus.BAD_REQUEST, "The cursor is not one of ours; take `next` of a page.")
+    return seen, id
