@@ -74,7 +74,7 @@ def change(resource: Resource, link: Link, capabilities: Capabilities) -> tuple[
             return (Write(key, "put", resource, "PUT by our own id; no version is known yet"),)
         reason = "update with If-Match, so that a change made there meanwhile is not overwritten"
         return (Write(key, "update", resource, reason, target=link.id, etag=link.etag, read_first=not link.etag),)
-    if can.can("patch"):
+    if can.can("patch") or not patch(link, resource, None)[0]:  # where nothing differs, there is nothing to forbid
         return _patches(resource, link, capabilities)
     return f"it was sent before, and the server lets nobody change a {kind}"
 

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 
 from fhir_bridge.store.database import Transaction
-from fhir_bridge.store.tables import link_records, links
+from fhir_bridge.store.records import Stored
+from fhir_bridge.store.tables import link_records, links, records
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,16 @@ def records_of(tx: Transaction, tenant: str, hospital: str, ours: str) -> list[t
         link_records.c.tenant == tenant, link_records.c.hospital == hospital, link_records.c.ours == ours
     )
     return [(row[0], row[1]) for row in tx.rows(found.order_by(link_records.c.kind, link_records.c.record_id))]
+
+
+def spoken_for_later(tx: Transaction, record: Stored, *, hospital: str, ours: Sequence[str]) -> list[str]:
+    """Those of our `Type/uuid` that speak also for another record of the patient, stored (in any version) after this `record`."""
+    same = and_(*(link_records.c[name] == records.c[at] for name, at in (("tenant", "tenant"), ("kind", "kind"), ("record_id", "id"))))
+    found = select(link_records.c.ours).distinct().select_from(records.join(link_records, same))
+    later = [records.c.tenant == record.tenant, records.c.patient == record.patient, records.c.stored_at > record.stored_at]
+    another = or_(records.c.kind != record.kind, records.c.id != record.id)
+    rows = tx.rows(found.where(*later, another, link_records.c.hospital == hospital, link_records.c.ours.in_(ours)))
+    return [row[0] for row in rows]
 
 
 def by_ours(tx: Transaction, tenant: str, hospital: str, ours: str) -> Link | None:

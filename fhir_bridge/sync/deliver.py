@@ -15,7 +15,7 @@ from fhir_bridge.hospital.plan import Plan, plan
 from fhir_bridge.store import outbox, records
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.outbox import Attempt, Delivery, Lease, LeaseLost
-from fhir_bridge.sync import call, held, look, visible
+from fhir_bridge.sync import call, held, look, newer, visible
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.convert import checked, summed_up
 from fhir_bridge.sync.job import Done, End, Job, Outage, Stopped, Wait
@@ -130,7 +130,7 @@ def _plan(job: Job) -> tuple[Plan, dict[str, Link]]:
     onto = held.as_ours(links)
     written = checked(job.site.mapping.to_fhir(record, onto=onto) if onto else fresh)
     retracted = held.only_here(job, written.retracted)
-    return plan(job.capabilities, written.resources, links, retracted=retracted), links
+    return plan(job.capabilities, written.resources, newer.stands(job, stored, written.resources, links), retracted=retracted), links
 
 
 def _open_attempt(bridge: Bridge, delivery: Delivery) -> Attempt | None:
