@@ -151,6 +151,4 @@ def _remember(tx: Transaction, client: Client, *, key: str, body_sha256: str, an
 
 def _audit(bridge: Bridge, tx: Transaction, client: Client, arrival: _Arrival, action: str) -> None:
     subject, detail = f"{arrival.kind}/{arrival.id}", {"version": arrival.version}
-    audit.write(
-        tx, tenant=client.tenant, actor=client.id, action=action, subject=subject, detail=detail, now=tx.now, key=bridge.audit_key
-    )
+    audit.write(tx, tenant=client.tenant, actor=client.id, action=action, subject=subject, detail=detail, now=tx.now, key=bridge.audit_key)
