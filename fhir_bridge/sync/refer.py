@@ -99,16 +99,19 @@ def _again(bridge: Bridge, client: Client, incoming: Incoming, id: str) -> Answe
 def _fresh(id: str, order: refer_read.Order, now: datetime) -> dict[str, Any]:
     if order.taken_back:
         raise Refused([Fault("ServiceRequest.status", "takes back an order that we never received from you")])
-    received = {"id": id, "status": "received", "received_at": now.astimezone(UTC).isoformat(timespec="seconds")}
+    received = {"id": id, "status": "received", "received_at": now.astimezone(UTC).isoformat(timespec="milliseconds")}
     patient = {**order.record["patient"], "id": refer_read.patient_number(order.record, id)}
-    return {"patient": patient, "referral": {**order.record["referral"], **received}}
+    return {"patient": patient, "referral": _in_order({**order.record["referral"], **received})}
 
 
 def _changed(stored: Stored, order: refer_read.Order) -> dict[str, Any]:
     """The stored record with what the hospital says now, as the next version; unchanged when it says nothing new."""
     before = _document(stored)
     kept = {name: before["referral"][name] for name in CLINICS_OWN if name in before["referral"]}
-    after = {"patient": {**order.record["patient"], "id": before["patient"]["id"]}, "referral": {**order.record["referral"], **kept}}
+    after = {
+        "patient": {**order.record["patient"], "id": before["patient"]["id"]},
+        "referral": _in_order({**order.record["referral"], **kept}),
+    }
     if order.taken_back:
         reason = {"status_reason": order.why} if order.why else {}
         after = before | {"referral": {**before["referral"], "status": order.taken_back, **reason}}
@@ -117,6 +120,14 @@ def _changed(stored: Stored, order: refer_read.Order) -> dict[str, Any]:
     if kept["status"] in OVER:
         raise Settled([Fault("", f"the referral is {kept['status']}; make a new order instead of changing this one")])
     return after | {"referral": {**after["referral"], "version": stored.version + 1}}
+
+
+def _in_order(referral: dict[str, Any]) -> dict[str, Any]:
+    """Without the time of the order when it lies after its receipt: the sender's clock is ahead, or the order was written anew."""
+    requested, received = (referral.get(name) for name in ("requested_at", "received_at"))
+    if requested and datetime.fromisoformat(requested) > datetime.fromisoformat(str(received)):
+        return {name: value for name, value in referral.items() if name != "requested_at"}
+    return referral
 
 
 def _answer(bridge: Bridge, incoming: Incoming, order: refer_read.Order, found: Held, *, created: bool) -> Answer:

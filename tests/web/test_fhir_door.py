@@ -162,6 +162,12 @@ def test_the_same_hospital_number_is_the_same_patient_and_another_issuers_is_not
     assert known["1"] == known["2"] != known["3"]
 
 
+def test_a_sender_whose_clock_is_ahead_is_heard(hospital: FlaskClient, bridge: Bridge):
+    assert push(hospital, sent("service-request") | {"authoredOn": "2999-01-01T00:00:00Z"}).status_code == 201
+    assert push(hospital, sent("service-request") | {"authoredOn": "2999-01-01T00:00:00Z", "priority": "stat"}).status_code == 200
+    assert all("requested_at" not in found["referral"] for found in stored(bridge))
+
+
 def test_a_day_without_a_time_is_not_made_into_a_time(hospital: FlaskClient, bridge: Bridge):
     assert push(hospital, sent("service-request") | {"authoredOn": "2026-04-17"}).status_code == 201
     [found] = stored(bridge)

@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from fhir_bridge.store.referral_tables import metadata
+from fhir_bridge.store.referral_tables import referrals
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=referrals.metadata,
     render_as_batch=True,  # SQLite changes a table by copying it
     compare_type=True,
 )
