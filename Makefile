@@ -5,6 +5,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 # `make demo HOSPITAL=hapi` takes a real HAPI FHIR server instead of the built-in hospital.
 HOSPITAL ?= sandbox
+# `make demo LIKE=epic` (oracle, athena): the built-in hospital behaves like that one.
+LIKE ?= hapi
 PYTEST ?= -n 2 --dist loadfile
 
 .PHONY: demo run hapi record test check chaos chaos-matrix bench lock clean
@@ -14,7 +16,7 @@ ifeq ($(HOSPITAL),hapi)
 	@scripts/setup-system jdk
 	scripts/hapi $(BIN)/fhir-bridge demo --cases fixtures/cases --hospital '{}'
 else
-	$(BIN)/fhir-bridge demo --cases fixtures/cases
+	$(BIN)/fhir-bridge demo --cases fixtures/cases --like $(LIKE)
 endif
 
 run: $(READY)
@@ -42,7 +44,6 @@ check: $(READY)
 # Random kills and the whole fault matrix: as long as you like, so not part of the suite (`make chaos N=2000 DATABASE=postgresql LIKE=epic`).
 N ?= 500
 DATABASE ?= sqlite
-LIKE ?= hapi
 chaos: $(READY)
 	@scripts/setup-system postgresql
 	PYTHONPATH=tests $(BIN)/python tests/faults/chaos.py -n $(N) --database $(DATABASE) --like $(LIKE)

@@ -2,7 +2,7 @@
 
 Starts a hospital in a box (unless an address of a real one is given) and the service with SQLite in a temporary folder, posts
 every case over HTTP, waits until the worker delivered, reads the resources from the hospital's FHIR API, maps them back and
-compares. Ends with 0 only if every record came back equal.
+compares. Ends with 0 only if every record was delivered, and came back equal where the hospital holds all of it as data.
 """
 
 import json
@@ -21,6 +21,7 @@ from fhir_bridge.cli.demo_story import KINDS, Story, told
 from fhir_bridge.cli.output import json_option, say
 from fhir_bridge.errors import BridgeError
 from fhir_bridge.hospital.client import Client
+from fhir_bridge.sandbox.profile import NAMES
 from fhir_bridge.settings import Settings
 
 PIPE_WIDTH = 120  # columns, where there is no terminal to ask
@@ -29,7 +30,9 @@ PIPE_WIDTH = 120  # columns, where there is no terminal to ask
 @click.command("demo")
 @click.option("--cases", type=click.Path(exists=True, file_okay=False, path_type=Path), default="fixtures/cases", show_default=True)
 @click.option("--hospital", help="FHIR base address of a real server.  [default: start the built-in hospital]")
-@click.option("--like", default="hapi", show_default=True, help="Which server the built-in hospital behaves like.")
+@click.option(
+    "--like", type=click.Choice(NAMES), default="hapi", show_default=True, help="Which server the built-in hospital behaves like."
+)
 @click.option("--serve", "keep", is_flag=True, help="Stay up afterwards, until Ctrl-C.")
 @json_option
 def command(cases: Path, hospital: str | None, like: str, keep: bool, as_json: bool) -> None:
@@ -49,8 +52,8 @@ def command(cases: Path, hospital: str | None, like: str, keep: bool, as_json: b
             demo_page.close(console, stories)
         if keep:
             service.wait()
-    if not all(story.equal for story in stories):
-        raise BridgeError("not every record came back equal")
+    if not all(story.arrived for story in stories):
+        raise BridgeError("not every record was delivered and, where the hospital holds all of it, came back equal")
 
 
 def _cases(folder: Path, doors: frozenset[str]) -> list[tuple[Path, list[Path]]]:

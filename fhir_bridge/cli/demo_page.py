@@ -9,6 +9,7 @@ from rich.table import Table
 
 from fhir_bridge.cli.demo_story import Story
 
+WORDS = {"folded": "in words, in the summary document", "work": "left to a person", "waiting": "waiting until more is known"}
 SHORT = 8  # characters of an id that are enough to tell it by
 
 
@@ -19,24 +20,44 @@ def show(console: Console, case: Path, stories: Sequence[Story]) -> None:
     console.print(about.read_text().strip() if about.exists() else "")
     console.print(_posted(stories))
     console.print(_holds(stories))
+    if said := otherwise(stories):
+        console.print(f"Not as resources of their own: {said}")
     for verdict in ("changed", "dropped"):
         if paths := sorted({path for story in stories for path in story.paths(verdict)}):
             console.print(f"The hospital {verdict}: {', '.join(paths)}")
 
 
 def close(console: Console, stories: Sequence[Story]) -> None:
-    """The last line."""
-    console.print(f"\n{sum(story.equal for story in stories)} of {len(stories)} records carried to the hospital and back, equal.")
+    """The last lines."""
+    delivered, whole = sum(story.state == "delivered" for story in stories), [story for story in stories if story.whole]
+    if len(whole) == len(stories):
+        console.print(f"\n{sum(story.equal for story in stories)} of {len(stories)} records carried to the hospital and back, equal.")
+        return
+    console.print(f"\n{delivered} of {len(stories)} records delivered; the hospital holds {len(whole)} of them whole as data.")
+    if whole:
+        console.print(f"{sum(story.equal for story in whole)} of {len(whole)} came back equal.")
+
+
+def otherwise(stories: Sequence[Story]) -> str:
+    """What did not become resources, in words with counts: `12 in words, in the summary document; 1 left to a person`."""
+    counts = {way: sum(story.ways.get(way, 0) for story in stories) for way in WORDS}
+    return "; ".join(f"{count} {WORDS[way]}" for way, count in counts.items() if count)
 
 
 def _posted(stories: Sequence[Story]) -> Table:
     table = Table("posted", "record", "patient", "status", "delivery", "sent", "kept", "came back", box=None, pad_edge=False)
     for story in stories:
-        back = "[green]equal[/]" if story.equal else "[red]DIFFERENT[/]"
+        back = _back(story)
         record = f"{story.record} v{story.version}"
         kept = f"{story.kept}" if story.kept == len(story.sent) else f"[yellow]{story.kept}[/]"
         table.add_row(f"{story.file}.json", record, story.patient, story.status, story.state, str(len(story.sent)), kept, back)
     return table
+
+
+def _back(story: Story) -> str:
+    if not story.whole:
+        return "[yellow]in part[/]" if story.state == "delivered" else "[red]NO[/]"
+    return "[green]equal[/]" if story.equal else "[red]DIFFERENT[/]"
 
 
 def _holds(stories: Sequence[Story]) -> Table:

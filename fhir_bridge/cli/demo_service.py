@@ -17,6 +17,7 @@ from typing import Any
 
 from fhir_bridge import bootstrap
 from fhir_bridge.errors import BridgeError
+from fhir_bridge.sandbox.profile import agreed
 from fhir_bridge.settings import Secret, Settings
 from fhir_bridge.store import clients
 
@@ -75,18 +76,22 @@ class Service:
 
 @contextmanager
 def running_service(*, hospital: str | None, like: str) -> Iterator[Service]:
-    """The bridge on a fresh SQLite database in a temporary folder, delivering to `hospital` or to a sandbox `like` that server."""
+    """The bridge on a fresh SQLite database in a temporary folder, delivering to `hospital` or to a sandbox `like` that server.
+
+    With a sandbox goes the site file agreed with such a hospital; a real one is taken as its CapabilityStatement describes it.
+    """
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fhir-bridge-demo-")))
+        folder, rules = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fhir-bridge-demo-"))), {}
         if hospital is None:
-            port = _free_port()
+            port, rules = _free_port(), agreed(like).rules
             hospital = f"http://127.0.0.1:{port}/fhir"
             stack.enter_context(_process("sandbox", "serve", "--like", like, "--port", str(port)))
         port, database = _free_port(), f"sqlite:///{folder / 'demo.sqlite'}"
-        key = _new_key(database)
+        key, config = _new_key(database), folder / "sites.toml"
+        config.write_text(site_file(hospital, rules), encoding="utf-8")
         settings = {
             "FHIR_BRIDGE_DATABASE_URL": database,
-            "FHIR_BRIDGE_HOSPITAL": hospital,
+            "FHIR_BRIDGE_CONFIG": str(config),
             "FHIR_BRIDGE_PORT": str(port),
             "FHIR_BRIDGE_WEB_WORKERS": "1",
             "FHIR_BRIDGE_POLL_INTERVAL_SECONDS": str(POLL_SECONDS),
@@ -95,6 +100,21 @@ def running_service(*, hospital: str | None, like: str) -> Iterator[Service]:
         _wait_for(f"{hospital}/metadata")
         _wait_for(f"http://127.0.0.1:{port}/readyz")
         yield Service(f"http://127.0.0.1:{port}", key, hospital)
+
+
+def site_file(base_url: str, rules: Mapping[str, Any]) -> str:
+    """The TOML of one hospital at `base_url` with `rules` (as `fhir_bridge.settings` reads them)."""
+    said = "".join(f"{name} = {_toml(value)}\n" for name, value in rules.items())
+    return f"[hospitals.demo]\nbase_url = {_toml(base_url)}\n\n[hospitals.demo.rules]\n{said}"
+
+
+def _toml(value: Any) -> str:
+    """`value` on one line; texts, numbers and lists are written as in JSON."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_toml(name)} = {_toml(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(inner) for inner in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _new_key(database: str) -> str:

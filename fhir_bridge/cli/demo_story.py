@@ -14,12 +14,16 @@ from fhir_bridge.sync import convert
 from fhir_bridge.sync.bridge import Site
 
 KINDS = ("session", "appointment")
+WAYS = ("folded", "work", "waiting")  # how a resource goes another way than as itself
 AT_ONCE = 50  # resources asked for in one search
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """`sent` are the resources as the bridge tells them (`theirs`, `version`, `kept`); `held` the hospital's documents themselves."""
+    """`sent` are the resources as the bridge tells them (`theirs`, `version`, `kept`); `held` the hospital's documents themselves.
+
+    `ways` counts, by the words of `WAYS`, what did not become a resource of its own.
+    """
 
     case: str
     file: str
@@ -29,20 +33,36 @@ class Story:
     status: str
     state: str
     sent: tuple[dict[str, Any], ...] = ()
+    ways: dict[str, int] = field(default_factory=dict)
     posted: dict[str, Any] = field(default_factory=dict, repr=False)
     held: tuple[dict[str, Any], ...] = field(default=(), repr=False)
     equal: bool = False
 
     def compared(self, site: Site) -> "Story":
-        """With `equal` told: the clinic record read from the hospital's documents is the one that was posted, to the last digit."""
+        """With `equal` told: the clinic record read from the hospital's documents is the one that was posted, to the last digit.
+
+        As it is where the hospital does not hold everything.
+        """
+        if not self.whole:
+            return self
         kind = records.kind_of(self.posted)
         expected = records.load(kind, self.posted, zone=site.zone)
-        back = convert.map_back(site.mapping, list(self.held)).record if self.held else {}
+        back = convert.map_back(site.mapping, list(self.held)).record
         return replace(self, equal=documents.canonical(back) == documents.canonical(expected))
 
     def paths(self, verdict: str) -> list[str]:
         """What the hospital `changed` or `dropped`, each path once."""
         return sorted({path for one in self.sent if one["kept"] for path in one["kept"].get(verdict, ())})
+
+    @property
+    def whole(self) -> bool:
+        """Whether the hospital holds everything of the record as data, so that it can come back equal."""
+        return bool(self.held)
+
+    @property
+    def arrived(self) -> bool:
+        """Whether the record reached its end: delivered, and equal where the hospital holds all of it."""
+        return self.state == "delivered" and (self.equal or not self.whole)
 
     @property
     def kept(self) -> int:
@@ -56,7 +76,9 @@ class Story:
             "record": self.record,
             "version": self.version,
             "state": self.state,
+            "whole": self.whole,
             "equal": self.equal,
+            **self.ways,
             "kept": self.kept,
             "resources": [{"is": one["theirs"], "version": one["version"], "kept": one["kept"]} for one in self.sent],
         }
@@ -65,7 +87,9 @@ class Story:
 def told(file: Path, answer: dict[str, Any], shown: dict[str, Any], hospital: Client) -> Story:
     """The story of `file`: `answer` is the door's, `shown` what the bridge tells once the record is delivered."""
     posted = documents.loads(file.read_bytes())
-    sent = tuple(one for delivery in shown["deliveries"] for one in delivery["resources"] if one["theirs"])
+    (delivery,) = shown["deliveries"]
+    sent = tuple(one for one in delivery["resources"] if one["theirs"])
+    ways = {way: len(delivery[way]) for way in WAYS if way in delivery}
     return Story(
         case=file.parent.name,
         file=file.stem,
@@ -73,11 +97,18 @@ def told(file: Path, answer: dict[str, Any], shown: dict[str, Any], hospital: Cl
         version=answer["version"],
         patient=posted["patient"]["id"],
         status=posted.get("status") or posted["follow_up"]["status"],
-        state=", ".join(delivery["state"] for delivery in shown["deliveries"]),
+        state=delivery["state"],
         sent=sent,
+        ways=ways,
         posted=posted,
-        held=tuple(_held(hospital, [one["theirs"] for one in sent])),
+        held=() if ways or any(map(_lost, sent)) else tuple(_held(hospital, [one["theirs"] for one in sent])),
     )
+
+
+def _lost(one: dict[str, Any]) -> bool:
+    """Whether part of a resource was not sent, not kept, or is not shown."""
+    kept = one["kept"] or {}
+    return bool(kept.get("dropped") or kept.get("left_out") or not kept.get("visible", True))
 
 
 def _held(hospital: Client, references: Sequence[str]) -> list[dict[str, Any]]:
