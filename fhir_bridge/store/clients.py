@@ -10,7 +10,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Column, select, update
+from sqlalchemy import Column, bindparam, select, update
 
 from fhir_bridge.errors import BridgeError
 from fhir_bridge.store.database import Transaction
@@ -53,7 +53,7 @@ def add(tx: Transaction, *, tenant: str, id: str, name: str, kind: str, now: dat
 def authenticate(tx: Transaction, key: str) -> Client | None:
     """The client that holds the key, None for an unknown or revoked one; equally long for each."""
     shown = _hash(key)
-    row = tx.first(select(*_columns(), table.c.key_sha256).where(table.c.key_sha256 == shown))
+    row = tx.first(_HOLDER, shown=shown)
     # the index finds by hash, of which a caller can choose no part; the comparison is constant-time all the same
     known = hmac.compare_digest(shown, row[-1] if row else _hash(""))
     return Client(*row[:-1]) if row and known and row.revoked_at is None else None
@@ -77,3 +77,6 @@ def _hash(key: str) -> str:
 
 def _columns() -> list[Column[Any]]:
     return [table.c[name] for name in Client.__slots__]
+
+
+_HOLDER = select(*_columns(), table.c.key_sha256).where(table.c.key_sha256 == bindparam("shown"))

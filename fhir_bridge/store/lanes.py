@@ -10,8 +10,11 @@ refreshes it; too early is harmless (a lease that finds nothing), too late never
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy.sql.dml import Update
 
 from fhir_bridge.errors import BridgeError
 from fhir_bridge.faults import fault_point
@@ -92,25 +95,62 @@ def release(tx: Transaction, lease: Lease) -> None:
 
 def hold(tx: Transaction, lease: Lease) -> None:
     """Locks the lane's row until the transaction ends, if the lease is still the newest. Raises `LeaseLost`."""
-    newest = select(lanes_table.c.token).where(
-        *at(lanes_table, lease), lanes_table.c.token == lease.token, lanes_table.c.lease_until.is_not(None)
-    )
-    if tx.first(newest.with_for_update()) is None:
+    if tx.first(_newest(), **_named(lease), this_token=lease.token) is None:
         raise LeaseLost("the lease of this lane has passed to another worker")
 
 
 def refresh(tx: Transaction, lane: InLane) -> None:
     """Works out anew when the lane is due. The caller holds its row."""
-    due = select(func.min(func.coalesce(deliveries.c.next_at, deliveries.c.created_at))).where(*at(deliveries, lane), *unblocked())
-    tx.execute(update(lanes_table).where(*at(lanes_table, lane)).values(due_at=due.scalar_subquery()))
+    tx.execute(_refreshing(), **_named(lane))
 
 
 def wake_others(tx: Transaction, delivery: Delivery) -> None:
     """A record that moved to another patient waits in that patient's lane for this delivery: let it look again."""
-    same = [deliveries.c[name] == getattr(delivery, name) for name in ("tenant", "hospital", "kind", "record_id")]
-    waiting = select(deliveries.c.lane).where(*same, deliveries.c.closed_at.is_(None), deliveries.c.lane != delivery.lane)
-    here = [lanes_table.c[name] == getattr(delivery, name) for name in ("tenant", "hospital")]
-    tx.execute(update(lanes_table).where(*here, lanes_table.c.lane.in_(waiting)).values(due_at=tx.now))
+    tx.execute(_waking(), **_named(delivery), this_kind=delivery.kind, this_record_id=delivery.record_id, due_at=tx.now)
+
+
+# What follows is run for every delivery, and SQLAlchemy takes longer to build it than the database to run it: built once.
+
+
+@cache
+def _newest() -> Select[*tuple[Any, ...]]:
+    """The lane, if `this_token` is still its newest lease and not given back."""
+    held = [lanes_table.c.token == bindparam("this_token"), lanes_table.c.lease_until.is_not(None)]
+    return select(lanes_table.c.token).where(*_this(lanes_table), *held).with_for_update()
+
+
+@cache
+def _refreshing() -> Update:
+    due = select(func.min(func.coalesce(deliveries.c.next_at, deliveries.c.created_at))).where(*_this(deliveries), *unblocked())
+    return update(lanes_table).where(*_this(lanes_table)).values(due_at=due.scalar_subquery())
+
+
+@cache
+def _waking() -> Update:
+    """The other lanes in which the record waits."""
+    same = _this(deliveries, "tenant", "hospital", "kind", "record_id")
+    waiting = select(deliveries.c.lane).where(*same, deliveries.c.closed_at.is_(None), deliveries.c.lane != bindparam("this_lane"))
+    return update(lanes_table).where(*_this(lanes_table, "tenant", "hospital"), lanes_table.c.lane.in_(waiting))
+
+
+@cache
+def _midway(*, in_a_call: bool) -> Update:
+    """The lane's deliveries that are on their way; only those within a call, if so asked."""
+    same = [attempts.c[name] == deliveries.c[name] for name in ("tenant", "hospital", "lane", "seq")]
+    call = select(attempts.c.number).where(*same, attempts.c.outcome.is_(None))
+    sending = [deliveries.c.closed_at.is_(None), deliveries.c.state == "sending", *([call.exists()] if in_a_call else [])]
+    deaths = deliveries.c.worker_deaths + bindparam("more_deaths", type_=deliveries.c.worker_deaths.type)
+    return update(deliveries).where(*_this(deliveries), *sending).values(worker_deaths=deaths)
+
+
+def _this(table: Table, *names: str) -> list[ColumnElement[bool]]:
+    """`table` narrowed to the lane that is named when the statement is run, by `_named`."""
+    return [table.c[name] == bindparam(f"this_{name}") for name in names or ("tenant", "hospital", "lane")]
+
+
+def _named(lane: InLane) -> dict[str, str]:
+    """The lane as a statement made with `_this` is told it."""
+    return {"this_tenant": lane.tenant, "this_hospital": lane.hospital, "this_lane": lane.lane}
 
 
 def at(table: Table, lane: InLane) -> list[ColumnElement[bool]]:
@@ -177,9 +217,6 @@ def _take(tx: Transaction, wanted: Lease) -> Lease:
 
 def _leave_behind(tx: Transaction, lane: Lease, *, died: bool) -> None:
     """What a holder left in the middle: a call without an outcome is ambiguous, a delivery between two calls begins again."""
-    same = [attempts.c[name] == deliveries.c[name] for name in ("tenant", "hospital", "lane", "seq")]
-    call = select(attempts.c.number).where(*same, attempts.c.outcome.is_(None))
-    midway = [*at(deliveries, lane), deliveries.c.closed_at.is_(None), deliveries.c.state == "sending"]
-    changed = {"changed_at": tx.now, "worker_deaths": deliveries.c.worker_deaths + int(died)}
-    tx.execute(update(deliveries).where(*midway, call.exists()).values(state="ambiguous", **changed))
-    tx.execute(update(deliveries).where(*midway).values(state="pending", **changed))
+    changed = {"changed_at": tx.now, "more_deaths": int(died)}
+    tx.execute(_midway(in_a_call=True), **_named(lane), state="ambiguous", **changed)
+    tx.execute(_midway(in_a_call=False), **_named(lane), state="pending", **changed)
