@@ -19,8 +19,8 @@ def normal(schema: Record, data: dict[str, Any]) -> dict[str, Any]:
 
 def key_of(schema: Record) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
     """What tells one element of a list from another: times count as moments, everything else as it is written."""
-    timed = {name for name in schema.key if isinstance(schema.fields[name], Time)}
-    return lambda row: tuple(instant(row[name]) if name in timed else row[name] for name in schema.key)
+    read = [(name, isinstance(schema.fields[name], Time)) for name in schema.key]
+    return lambda row: tuple([instant(row[name]) if timed else row[name] for name, timed in read])
 
 
 def _record(schema: Record, data: dict[str, Any], *, withdrawn: bool) -> dict[str, Any]:

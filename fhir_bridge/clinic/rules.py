@@ -81,9 +81,10 @@ def structure_faults(schema: Record, data: Document, path: str = "") -> Iterator
 
 def _said_twice(schema: Record, rows: list[Document], path: str) -> Iterator[Fault]:
     seen: dict[Any, int] = {}
+    names, key = set(schema.key), key_of(schema)
     for index, row in enumerate(rows):
-        if set(schema.key) <= row.keys():
-            first = seen.setdefault(key_of(schema)(row), index)
+        if names <= row.keys():
+            first = seen.setdefault(key(row), index)
             if first != index:
                 said = " and ".join(schema.key)
                 yield Fault(

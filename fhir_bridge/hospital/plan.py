@@ -84,15 +84,17 @@ class _Judge:
         if (reason := self._nothing_to_do(key, resource, link)) is not None:
             self.unchanged[key] = reason
             return
-        if blocker := next((ref for ref in references(resource) if ref in self.waiting), None):
+        named = references(resource)
+        if blocker := next((ref for ref in named if ref in self.waiting), None):
             self.waiting[key] = f"it refers to the {blocker.split('/')[0]}, which waits"
             return
-        trimmed, left_out = without(resource, lambda ref: self._unreachable(ref, ring))
+        gone = {ref for ref in named if self._unreachable(ref, ring)}
+        trimmed, left_out = without(resource, gone.__contains__) if gone else (resource, ())
         if trimmed is None:
             alone = left_out == ("the patient",)
             self._not_as_data(key, f"it makes no sense without {' and '.join(left_out)}, which does not go", foldable=not alone)
             return
-        self.expected |= {ref for ref in references(trimmed) if ref in ring}
+        self.expected |= {ref for ref in (references(trimmed) if gone else named) if ref in ring}
         fixed = {ours: theirs for ours, theirs in self.capabilities.site.references.items() if "/" in ours}
         self._by_small_print(key, substitute(trimmed, fixed) if fixed else trimmed, link, left_out)
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, CompoundSelect, Table, bindparam, case, exists, insert, or_, select, union_all, update
+from sqlalchemy import Column, ColumnElement, CompoundSelect, Select, Table, bindparam, case, exists, insert, or_, select, union_all, update
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate, Update
 
 from fhir_bridge.errors import BridgeError
@@ -83,8 +83,7 @@ def next_delivery(tx: Transaction, lease: Lease, now: datetime) -> Delivery | No
 
 def open_attempt(tx: Transaction, delivery: Delivery) -> Attempt | None:
     """The attempt whose outcome nobody knows; a delivery that has one is verified at the hospital before anything is sent."""
-    found = select(*(attempts.c[name] for name in Attempt.__slots__)).where(*_of(attempts, delivery), attempts.c.outcome.is_(None))
-    return tx.one(Attempt, found)
+    return tx.one(Attempt, _open(), this_tenant=delivery.tenant, this_hospital=delivery.hospital, this_lane=delivery.lane, seq=delivery.seq)
 
 
 def attempts_of(tx: Transaction, delivery: Delivery) -> list[Attempt]:
@@ -185,6 +184,13 @@ def _newer() -> CompoundSelect[*tuple[Any, ...]]:
         for table in (deliveries, archived_deliveries)
     )
     return union_all(*found).limit(1)
+
+
+@cache
+def _open() -> Select[*tuple[Any, ...]]:
+    here = [attempts.c[name] == bindparam(f"this_{name}") for name in ("tenant", "hospital", "lane")]
+    columns = (attempts.c[name] for name in Attempt.__slots__)
+    return select(*columns).where(*here, attempts.c.seq == bindparam("seq"), attempts.c.outcome.is_(None))
 
 
 @cache
