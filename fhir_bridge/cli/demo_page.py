@@ -9,7 +9,7 @@ from rich.table import Table
 
 from fhir_bridge.cli.demo_story import Story
 
-WORDS = {"folded": "in words, in the summary document", "work": "left to a person", "waiting": "waiting until more is known"}
+WORDS = {"folded": "in words, in the summary document", "work": "left to a person", "waiting": "waiting for a later record, then sent"}
 SHORT = 8  # characters of an id that are enough to tell it by
 
 
