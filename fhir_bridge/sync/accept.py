@@ -71,7 +71,8 @@ def accept(
         return first
     arrival = _read(bridge.sites[client.tenant], kind, document)
     fault_point("I2")
-    key = key or arrival.natural_key
+    if not key:  # the content itself is the key, however it was spelt
+        key, body_sha256 = arrival.natural_key, arrival.sha256
     try:
         with bridge.store.transaction() as tx:
             answer = _store(bridge, tx, client, arrival)
@@ -142,11 +143,10 @@ def lane_of(tenant: str, patient: str) -> str:
 
 
 def _remember(tx: Transaction, client: Client, *, key: str, body_sha256: str, answer: dict[str, Any]) -> None:
-    if inbox.remembered(tx, tenant=client.tenant, client=client.id, key=key) is None:
-        inbox.remember(
-            tx, tenant=client.tenant, client=client.id, key=key, body_sha256=body_sha256,
-            status=ACCEPTED, response=documents.dumps(answer), now=tx.now,
-        )  # fmt: skip
+    inbox.remember(
+        tx, tenant=client.tenant, client=client.id, key=key, body_sha256=body_sha256,
+        status=ACCEPTED, response=documents.dumps(answer), now=tx.now,
+    )  # fmt: skip
 
 
 def _audit(bridge: Bridge, tx: Transaction, client: Client, arrival: _Arrival, action: str) -> None:
