@@ -74,7 +74,8 @@ def test_a_refused_resource_has_no_leaf_that_counts() -> None:
 
 def test_the_summary_of_our_fixtures_is_whole_for_what_we_write_and_true_for_the_rest() -> None:
     found = data("--summary", str(ROOT / "fixtures"))
-    ours = {name: one["percent"] for name, one in found["documents"].items() if name.startswith("cases/")}
+    cases = {name: one["percent"] for name, one in found["documents"].items() if name.startswith("cases/")}
+    ours = {name: percent for name, percent in cases.items() if "/inbound/" not in name}  # what a hospital writes is its own
     assert ours.keys() >= {str(path.relative_to(ROOT / "fixtures")) for path in RECORDS}
     assert set(ours.values()) == {100}
     assert 0 < found["folders"]["hapi"]["percent"] < 100
