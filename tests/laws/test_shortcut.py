@@ -146,3 +146,11 @@ def test_shortcut_and_plain_reader_agree_on_damaged_resources(case: str):
 @given(sessions())
 def test_shortcut_and_plain_reader_agree_on_any_session(record: dict[str, Any]):
     _agree(engine().to_fhir(record).resources)
+
+
+SHRUNK = sorted((Path(__file__).parents[2] / "fixtures" / "shrunk").glob("*.json"))
+
+
+@pytest.mark.parametrize("case", SHRUNK, ids=lambda path: path.stem)
+def test_shortcut_and_plain_reader_agree_on_what_they_once_disagreed_on(case: Path):
+    assert not _agree(documents.loads(case.read_bytes()))
