@@ -2,11 +2,12 @@
 
 from alembic import context
 
-from fhir_bridge.store.referral_tables import referrals
+from fhir_bridge.store import referral_tables  # noqa: F401  # each module of tables adds its own to the metadata
+from fhir_bridge.store.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=referrals.metadata,
+    target_metadata=metadata,
     render_as_batch=True,  # SQLite changes a table by copying it
     compare_type=True,
 )
