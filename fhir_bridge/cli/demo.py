@@ -79,6 +79,6 @@ def _stories(service: Service, files: list[Path]) -> Iterator[Story]:
         posted = service.post(file)
         if last is not None:
             yield last.compared(site)
-        last = told(file, posted, service.delivered(posted["url"]), hospital)
+        last = told(file, service.delivered(posted["url"]), hospital)
     if last is not None:
         yield last.compared(site)

@@ -11,11 +11,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fhir_bridge import bootstrap
+from fhir_bridge import bootstrap, documents
 from fhir_bridge.errors import BridgeError
 from fhir_bridge.sandbox.profile import agreed
 from fhir_bridge.settings import Secret, Settings
@@ -25,15 +25,21 @@ READY_SECONDS = 60.0
 DELIVERED_SECONDS = 60.0
 STOP_SECONDS = 75.0
 POLL_SECONDS = 0.05
+DOORS = ("clinic", "hospital")  # whose clients call
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A running bridge: its clinic API, a key for it, and the hospital's FHIR base address."""
+    """A running bridge: its clinic API with a key for it, the hospital's FHIR base address, and the key it pushes referrals with.
+
+    `settings` is the environment of another `fhir-bridge` command beside it.
+    """
 
     api: str
     key: str
     hospital: str
+    hospital_key: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def doors(self) -> frozenset[str]:
         """The kinds of records that can be posted: `session`, `appointment` …"""
@@ -44,6 +50,25 @@ class Service:
         """POST the record in `file` (`session-1.json`); raises `BridgeError` with the problem details when it is refused."""
         headers = {"Content-Type": "application/json", "Idempotency-Key": f"demo/{file.parent.name}/{file.name}"}
         return self._call("POST", f"/api/v1/{file.name.partition('-')[0]}s", file.read_bytes(), headers)
+
+    def ask(self, method: str, path: str, document: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What the clinic's API answers; raises `BridgeError` with the problem details when it refuses."""
+        body = None if document is None else documents.dumps(document)
+        return self._call(method, path, body, {"Content-Type": "application/json"} if body else {})
+
+    def push(self, path: str, body: bytes) -> dict[str, Any]:
+        """What the door answers to a referral the hospital pushes."""
+        headers = {"Content-Type": "application/fhir+json", "Authorization": f"Bearer {self.hospital_key}"}
+        return self._call("POST", path, body, headers)
+
+    def run(self, *arguments: str) -> dict[str, Any]:
+        """What `fhir-bridge arguments --json` prints, run beside the service on its database."""
+        words, environment = _ourselves((*arguments, "--json")), _environment(self.settings)
+        ended = subprocess.run(words, env=environment, capture_output=True, check=False, text=True)  # noqa: S603
+        if ended.returncode:
+            raise BridgeError(f"fhir-bridge {' '.join(arguments)} ended with {ended.returncode}: {ended.stderr.strip()}")
+        found: dict[str, Any] = json.loads(ended.stdout)
+        return found
 
     def delivered(self, path: str) -> dict[str, Any]:
         """The record at `path` once no delivery of it moves any more."""
@@ -87,7 +112,7 @@ def running_service(*, hospital: str | None, like: str) -> Iterator[Service]:
             hospital = f"http://127.0.0.1:{port}/fhir"
             stack.enter_context(_process("sandbox", "serve", "--like", like, "--port", str(port)))
         port, database = _free_port(), f"sqlite:///{folder / 'demo.sqlite'}"
-        key, config = _new_key(database), folder / "sites.toml"
+        keys, config = _new_keys(database), folder / "sites.toml"
         config.write_text(site_file(hospital, rules), encoding="utf-8")
         settings = {
             "FHIR_BRIDGE_DATABASE_URL": database,
@@ -99,7 +124,7 @@ def running_service(*, hospital: str | None, like: str) -> Iterator[Service]:
         stack.enter_context(_process("serve", "--with-worker", settings=settings))
         _wait_for(f"{hospital}/metadata")
         _wait_for(f"http://127.0.0.1:{port}/readyz")
-        yield Service(f"http://127.0.0.1:{port}", key, hospital)
+        yield Service(f"http://127.0.0.1:{port}", keys["clinic"], hospital, keys["hospital"], settings)
 
 
 def site_file(base_url: str, rules: Mapping[str, Any]) -> str:
@@ -117,15 +142,15 @@ def _toml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _new_key(database: str) -> str:
-    """A key for the clinic's API, in a fresh database."""
+def _new_keys(database: str) -> dict[str, str]:
+    """A key for the clinic and one for the hospital, in a fresh database."""
     settings = Settings(database_url=Secret(database))
     bootstrap.prepare(settings)
     store = bootstrap.store(settings)
     with store.transaction() as tx:
-        key = clients.add(tx, tenant="default", id="demo", name="demo", kind="clinic", now=tx.now)
+        keys = {kind: clients.add(tx, tenant="default", id=f"demo-{kind}", name=kind, kind=kind, now=tx.now) for kind in DOORS}
     store.close()
-    return key
+    return keys
 
 
 @contextmanager

@@ -84,25 +84,34 @@ class Story:
         }
 
 
-def told(file: Path, answer: dict[str, Any], shown: dict[str, Any], hospital: Client) -> Story:
-    """The story of `file`: `answer` is the door's, `shown` what the bridge tells once the record is delivered."""
-    posted = documents.loads(file.read_bytes())
+def told(file: Path, shown: dict[str, Any], hospital: Client) -> Story:
+    """The story of `file`, as `shown` by the bridge once the record is delivered."""
+    return stands(file.parent.name, file.stem, documents.loads(file.read_bytes()), shown, hospital=hospital)
+
+
+def stands(case: str, file: str, posted: dict[str, Any], shown: dict[str, Any], *, hospital: Client) -> Story:
+    """How a record stands: `posted` is what the clinic says, `shown` what the bridge tells of its delivery."""
     (delivery,) = shown["deliveries"]
     sent = tuple(one for one in delivery["resources"] if one["theirs"])
     ways = {way: len(delivery[way]) for way in WAYS if way in delivery}
     return Story(
-        case=file.parent.name,
-        file=file.stem,
-        record=answer["id"],
-        version=answer["version"],
+        case=case,
+        file=file,
+        record=shown["id"],
+        version=shown["version"],
         patient=posted["patient"]["id"],
-        status=posted.get("status") or posted["follow_up"]["status"],
+        status=_status(posted),
         state=delivery["state"],
         sent=sent,
         ways=ways,
         posted=posted,
         held=() if ways or any(map(_lost, sent)) else tuple(_held(hospital, [one["theirs"] for one in sent])),
     )
+
+
+def _status(record: dict[str, Any]) -> str:
+    status: str = (record if "status" in record else record.get("referral") or record["follow_up"])["status"]
+    return status
 
 
 def _lost(one: dict[str, Any]) -> bool:
