@@ -1,6 +1,6 @@
 """Our identity of a resource (`Type/uuid`) and the hospital's (`Type/id`), with what was sent, last seen there, and kept."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +9,8 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.records import Stored
 from fhir_bridge.store.tables import link_records, links, records
+
+_AT_ONCE = 500  # SQLite's oldest limit is 999 parameters a statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,28 @@ def of_ours(tx: Transaction, tenant: str, hospital: str, ours: Sequence[str]) ->
 def by_theirs(tx: Transaction, tenant: str, hospital: str, theirs: str) -> list[Link]:
     """The links of the hospital's `Type/id`: seldom more than one (a patient registered twice here and once there)."""
     return tx.every(Link, select(*_columns()).where(*_at(tenant, hospital), links.c.theirs == theirs).order_by(links.c.ours))
+
+
+def of_theirs(tx: Transaction, tenant: str, hospital: str, theirs: Sequence[str]) -> list[Link]:
+    """The links of those of the hospital's `Type/id` that have one, in as few queries as the databases take."""
+    found: list[Link] = []
+    for part in _parts(theirs):
+        found += tx.every(Link, select(*_columns()).where(*_at(tenant, hospital), links.c.theirs.in_(part)).order_by(links.c.ours))
+    return found
+
+
+def stamps(tx: Transaction, tenant: str, hospital: str, theirs: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+    """By the hospital's `Type/id`: (ours, version) of each link. What an echo is told by, without reading a document."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for part in _parts(theirs):
+        columns = select(links.c.theirs, links.c.ours, links.c.version).where(*_at(tenant, hospital), links.c.theirs.in_(part))
+        for reference, ours, version in tx.rows(columns.order_by(links.c.ours)):
+            found.setdefault(reference, []).append((ours, version or ""))
+    return found
+
+
+def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (names[at : at + _AT_ONCE] for at in range(0, len(names), _AT_ONCE))
 
 
 def _at(tenant: str, hospital: str) -> Sequence[ColumnElement[bool]]:
