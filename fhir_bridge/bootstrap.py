@@ -20,6 +20,7 @@ from fhir_bridge.fhir import elements
 from fhir_bridge.hospital.backend_services import BackendServices
 from fhir_bridge.hospital.capabilities import site_file
 from fhir_bridge.hospital.client import Client, Deadlines
+from fhir_bridge.hospital.outside import Outside
 from fhir_bridge.hospital.sign_in import Anonymous, Basic, Bearer, SignIn
 from fhir_bridge.mapping import Mapping as TwoWayMapping
 from fhir_bridge.mapping import fields
@@ -48,6 +49,7 @@ def bridge(given: Settings) -> Bridge:
         poll_interval_seconds=given.poll_interval_seconds,
         dispatch=_dispatch(given),
         worker_threads=given.worker_threads,
+        outside=Outside(networks=given.outside_networks, verify=str(given.outside_ca) if given.outside_ca else True),
     )
 
 

@@ -7,6 +7,7 @@ itself in a repr, a log or a traceback, and may come from a file (`FHIR_BRIDGE_D
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -85,6 +86,8 @@ class Settings:
     poll_interval_seconds: float = 0.2
     lease_seconds: int = 180
     deadline_seconds: float = 60.0  # of one call to a hospital, connecting and reading included
+    outside_networks: tuple[str, ...] = ()  # of ours, that webhooks and other addresses named by strangers may reach
+    outside_ca: Path | None = None  # certificate authorities for those addresses, instead of the public ones
     sites: Mapping[str, Site] = field(default_factory=lambda: MappingProxyType({DEFAULT_SITE: Site(DEFAULT_SITE)}))
     hospitals: Mapping[str, Hospital] = field(default_factory=dict)
 
@@ -121,6 +124,8 @@ def _environment(faults: list[Fault]) -> dict[str, Any]:
         "poll_interval_seconds": env.float("POLL_INTERVAL_SECONDS", defaults.poll_interval_seconds, validate=_between(0.01, 3600)),
         "lease_seconds": env.int("LEASE_SECONDS", defaults.lease_seconds, validate=_between(1, 3600)),
         "deadline_seconds": env.float("DEADLINE_SECONDS", defaults.deadline_seconds, validate=_between(0.1, 3600)),
+        "outside_networks": _networks(env.list("OUTSIDE_NETWORKS", []), faults),
+        "outside_ca": _file(env.str("OUTSIDE_CA", ""), f"{PREFIX}OUTSIDE_CA", faults),
         "config": env.str("CONFIG", ""),
         "hospital": env.str("HOSPITAL", ""),
     }
@@ -140,6 +145,22 @@ def _env_secret(env: FileAwareEnv, name: str, faults: list[Fault]) -> Secret | N
         faults.append(Fault(f"{PREFIX}{name}_FILE", "is not a readable file; name one that holds the value"))
         return None
     return Secret(text) if text else None
+
+
+def _networks(said: list[str], faults: list[Fault]) -> tuple[str, ...]:
+    wanted = tuple(one.strip() for one in said)
+    for one in wanted:
+        try:
+            ip_network(one)
+        except ValueError:
+            faults.append(Fault(f"{PREFIX}OUTSIDE_NETWORKS", "must be networks separated by commas, like 10.1.2.0/24"))
+    return wanted
+
+
+def _file(said: str, name: str, faults: list[Fault]) -> Path | None:
+    if said and not Path(said).is_file():
+        faults.append(Fault(name, "is not a readable file"))
+    return Path(said) if said else None
 
 
 def _messages(error: EnvValidationError) -> list[tuple[str, list[str]]]:

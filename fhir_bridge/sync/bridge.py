@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from fhir_bridge.clinic.records import OURS, Records
 from fhir_bridge.hospital.capabilities import Capabilities, SiteFile
 from fhir_bridge.hospital.client import Client
+from fhir_bridge.hospital.outside import Outside
 from fhir_bridge.mapping import Mapping as TwoWayMapping
 from fhir_bridge.store.database import Store
 from fhir_bridge.sync.keys import Folder
@@ -50,7 +51,7 @@ class Bridge:
     """The whole application, as the use cases see it.
 
     `deadline_seconds` bounds one call to a hospital, `keys` sign in to them. `dispatch` calls workers on any host; without it a
-    worker looks for work itself, every `poll_interval_seconds`.
+    worker looks for work itself, every `poll_interval_seconds`. `outside` is the way to addresses that strangers named.
     """
 
     store: Store
@@ -66,3 +67,4 @@ class Bridge:
     poll_interval_seconds: float = 0.2
     dispatch: "Dispatch | None" = None
     worker_threads: int = 4
+    outside: Outside = field(default_factory=Outside)

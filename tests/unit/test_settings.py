@@ -56,6 +56,14 @@ def test_a_config_that_is_not_there_is_a_fault_of_its_variable(config: Path) -> 
     assert "FHIR_BRIDGE_CONFIG" in _faults()
 
 
+def test_networks_of_ours_are_named_before_strangers_addresses_may_reach_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FHIR_BRIDGE_OUTSIDE_NETWORKS", "10.1.2.0/24, fd00::/8")
+    assert Settings.from_environ().outside_networks == ("10.1.2.0/24", "fd00::/8")
+    monkeypatch.setenv("FHIR_BRIDGE_OUTSIDE_NETWORKS", "10.1.2.3/24")
+    monkeypatch.setenv("FHIR_BRIDGE_OUTSIDE_CA", str(tmp_path / "gone.pem"))
+    assert set(_faults()) == {"FHIR_BRIDGE_OUTSIDE_NETWORKS", "FHIR_BRIDGE_OUTSIDE_CA"}
+
+
 def test_a_call_may_not_last_as_long_as_a_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FHIR_BRIDGE_LEASE_SECONDS", "10")
     assert "shorter than LEASE_SECONDS" in _faults()["FHIR_BRIDGE_DEADLINE_SECONDS"]
