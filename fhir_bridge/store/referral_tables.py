@@ -21,6 +21,7 @@ referrals_raw = Table(
     Column("referral", String),
     Column("status", Integer, nullable=False),
     Column("answer", Document, nullable=False),
+    Column("correlation_id", String),
     # referrals.answered: was this message answered before?
     Index("ix_referrals_raw_request", "tenant", "client", "request_id"),
     Index("ix_referrals_raw_message", "tenant", "client", "message_id"),
@@ -28,7 +29,7 @@ referrals_raw = Table(
     Index("ix_referrals_raw_referral", "tenant", "referral", "received_at"),
 )
 
-# Where each referral stands, its sender, and the names of the two resources by which the sender may read it.
+# Where each referral stands, its sender, and what the sender may find and read it by: the names of its resources, its times.
 referrals = Table(
     "referrals",
     metadata,
@@ -39,10 +40,25 @@ referrals = Table(
     Column("task", String, nullable=False),
     Column("status", String, nullable=False),
     Column("received_at", UTCDateTime, nullable=False),
+    Column("patient", String, nullable=False),
+    Column("authored_at", UTCDateTime),
+    Column("updated_at", UTCDateTime, nullable=False),
     # referrals.listing: the newest first, all or of one status
     Index("ix_referrals_recent", "tenant", "received_at", "id"),
     Index("ix_referrals_status", "tenant", "status", "received_at", "id"),
     # referrals.by_resource
     Index("uq_referrals_service_request", "tenant", "service_request", unique=True),
     Index("uq_referrals_task", "tenant", "task", unique=True),
+    # referral_search.found: what one sender's referrals are, and those of one patient
+    Index("ix_referrals_sender", "tenant", "client", "updated_at", "id"),
+    Index("ix_referrals_patient", "tenant", "client", "patient", "updated_at", "id"),
+)
+
+# What a referral's resources are called: the identifiers of its order, its Task and its Patient.
+referral_names = Table(
+    "referral_names",
+    metadata,
+    *(Column(name, String, primary_key=True) for name in ("tenant", "client", "kind", "value", "system", "referral")),
+    # referral_search.rename
+    Index("ix_referral_names_referral", "tenant", "referral"),
 )

@@ -11,7 +11,8 @@ from fhir_bridge.store.referral_tables import referrals, referrals_raw
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What came in. `request_id` is its `X-Request-ID`, `message_id` the identifier of its MessageHeader or Bundle.
+    """What came in. `request_id` and `correlation_id` are its `X-Request-ID` and `X-Correlation-ID`, `message_id` the identifier of its
+    MessageHeader or Bundle.
 
     `answer` is the JSON of the reply and `status` its HTTP status; `referral` is None for one that was refused.
     """
@@ -28,11 +29,12 @@ class Message:
     referral: str | None
     status: int
     answer: bytes
+    correlation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One referral: who sent it, the ids of its ServiceRequest and Task, where it stands."""
+    """One referral: who sent it, the ids of its ServiceRequest, Task and Patient, where it stands; when it was ordered and last changed."""
 
     tenant: str
     id: str
@@ -41,6 +43,9 @@ class Standing:
     task: str
     status: str
     received_at: datetime
+    patient: str
+    authored_at: datetime | None
+    updated_at: datetime
 
 
 def keep(tx: Transaction, message: Message) -> None:
@@ -65,9 +70,9 @@ def messages_of(tx: Transaction, tenant: str, referral: str) -> list[Message]:
     return tx.every(Message, found.order_by(referrals_raw.c.received_at, referrals_raw.c.id))
 
 
-def stand(tx: Transaction, standing: Standing) -> None:
-    """A new referral; harmless for one that is there."""
-    tx.insert_or_ignore(referrals, **{name: getattr(standing, name) for name in Standing.__slots__})
+def stand(tx: Transaction, standing: Standing) -> bool:
+    """A new referral; harmless for one that is there. True if it was new."""
+    return tx.insert_or_ignore(referrals, **{name: getattr(standing, name) for name in Standing.__slots__})
 
 
 def move(tx: Transaction, tenant: str, id: str, status: str) -> None:

@@ -4,9 +4,10 @@ Nothing is accepted that could not be sent: the record is mapped and every resou
 The same Idempotency-Key (or, without one, the same content) gets the first answer again, and nothing is stored twice.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -17,7 +18,7 @@ from fhir_bridge.faults import fault_point
 from fhir_bridge.store import audit, clients, inbox, outbox, records
 from fhir_bridge.store.clients import Client
 from fhir_bridge.store.database import Transaction
-from fhir_bridge.sync import dispatch
+from fhir_bridge.sync import dispatch, refer_index
 from fhir_bridge.sync.bridge import Bridge, Site
 from fhir_bridge.sync.clinic_words import checked
 
@@ -29,8 +30,8 @@ class KeyReused(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class _Arrival:
-    """A record on its way in: in normal form, with the hash of its one spelling."""
+class Arrival:
+    """A record on its way in: in normal form, fit to be sent, with the hash of its one spelling."""
 
     kind: str
     record: dict[str, Any]
@@ -69,22 +70,40 @@ def accept(
     """
     if key and (first := _first_answer(bridge, client, key, body_sha256)):
         return first
-    arrival = _read(bridge.sites[client.tenant], kind, document)
+    arrival = read(bridge.sites[client.tenant], kind, document)
     fault_point("I2")
     if not key:  # the content itself is the key, however it was spelt
         key, body_sha256 = arrival.natural_key, arrival.sha256
     try:
         with bridge.store.transaction() as tx:
-            answer = _store(bridge, tx, client, arrival)
+            answer = _store(bridge, tx, client.tenant, arrival)
             _remember(tx, client, key=key, body_sha256=body_sha256, answer=answer)
             if alongside:
                 alongside(tx)
-            _audit(bridge, tx, client, arrival, action)
+            _audit(bridge, tx, client.tenant, arrival, actor=client.id, action=action)
             fault_point("I3")
     except inbox.KeyTaken:
         answer = _first_answer(bridge, client, key, body_sha256) or {}
     fault_point("I4")
     return answer
+
+
+def accept_within(
+    bridge: Bridge,
+    tx: Transaction,
+    *,
+    tenant: str,
+    arrival: Arrival,
+    actor: str,
+    action: str,
+    detail: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Store `arrival` and put it on its way within the caller's transaction: what is stored stands or falls with it.
+
+    `detail` is said in the audit trail beside the version. Raises `records.VersionTaken`, and the store's errors.
+    """
+    _store(bridge, tx, tenant, arrival)
+    _audit(bridge, tx, tenant, arrival, actor=actor, action=action, detail=detail)
 
 
 def _first_answer(bridge: Bridge, client: Client, key: str, body_sha256: str) -> dict[str, Any] | None:
@@ -98,17 +117,18 @@ def _first_answer(bridge: Bridge, client: Client, key: str, body_sha256: str) ->
     return answer
 
 
-def _read(site: Site, kind: str, document: Any) -> _Arrival:
+def read(site: Site, kind: str, document: Any) -> Arrival:
+    """`document` as a record that may be stored; raises `Refused` with every fault of what could not be sent."""
     record = site.records.load(kind, document, zone=site.zone)
     checked(site.mapping, site.mapping.to_fhir(record))
     spelling = documents.canonical(record)
-    return _Arrival(kind, record, spelling, sha256(spelling).hexdigest())
+    return Arrival(kind, record, spelling, sha256(spelling).hexdigest())
 
 
-def _store(bridge: Bridge, tx: Transaction, client: Client, arrival: _Arrival) -> dict[str, Any]:
-    newest = records.current(tx, client.tenant, arrival.kind, arrival.id)
+def _store(bridge: Bridge, tx: Transaction, tenant: str, arrival: Arrival) -> dict[str, Any]:
+    newest = records.current(tx, tenant, arrival.kind, arrival.id)
     if newest is None or newest.version < arrival.version:
-        _put_on_its_way(bridge, tx, client, arrival)
+        _put_on_its_way(bridge, tx, tenant, arrival)
     elif newest.version > arrival.version:
         raise records.VersionTaken(f"version {newest.version} of this {arrival.kind} is stored; send a change as a higher version")
     elif newest.sha256 != arrival.sha256:
@@ -120,17 +140,19 @@ def _store(bridge: Bridge, tx: Transaction, client: Client, arrival: _Arrival) -
         "version": arrival.version,
         "status": "accepted",
         "url": f"/api/v1/{arrival.kind}s/{arrival.id}",
-        "hospitals": list(bridge.sites[client.tenant].hospitals),
+        "hospitals": list(bridge.sites[tenant].hospitals),
     }
 
 
-def _put_on_its_way(bridge: Bridge, tx: Transaction, client: Client, arrival: _Arrival) -> None:
-    tenant, now, patient = client.tenant, tx.now, str(arrival.record["patient"]["id"])
+def _put_on_its_way(bridge: Bridge, tx: Transaction, tenant: str, arrival: Arrival) -> None:
+    now, patient = tx.now, str(arrival.record["patient"]["id"])
     kind, version = arrival.kind, arrival.version
     records.put(
         tx, tenant=tenant, kind=kind, id=arrival.id, version=version, patient=patient,
         document=arrival.document, sha256=arrival.sha256, now=now,
     )  # fmt: skip
+    if kind == "referral" and version > 1:  # the first version is told by the hospital's door, which knows the sender
+        refer_index.follow(tx, tenant=tenant, site=bridge.sites[tenant], record=arrival.record, now=now)
     lane = lane_of(tenant, patient)
     for hospital in bridge.sites[tenant].hospitals:
         outbox.enqueue(tx, tenant=tenant, hospital=hospital, lane=lane, kind=kind, record_id=arrival.id, version=version, now=now)
@@ -149,6 +171,15 @@ def _remember(tx: Transaction, client: Client, *, key: str, body_sha256: str, an
     )  # fmt: skip
 
 
-def _audit(bridge: Bridge, tx: Transaction, client: Client, arrival: _Arrival, action: str) -> None:
-    subject, detail = f"{arrival.kind}/{arrival.id}", {"version": arrival.version}
-    audit.write(tx, tenant=client.tenant, actor=client.id, action=action, subject=subject, detail=detail, now=tx.now, key=bridge.audit_key)
+def _audit(
+    bridge: Bridge,
+    tx: Transaction,
+    tenant: str,
+    arrival: Arrival,
+    *,
+    actor: str,
+    action: str,
+    detail: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    subject, told = f"{arrival.kind}/{arrival.id}", {"version": arrival.version, **detail}
+    audit.write(tx, tenant=tenant, actor=actor, action=action, subject=subject, detail=told, now=tx.now, key=bridge.audit_key)

@@ -12,13 +12,13 @@ from typing import Any
 from fhir_bridge import documents
 from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.fhir.outcome import operation_outcome
-from fhir_bridge.store import records, referrals
+from fhir_bridge.store import records, referral_search, referrals
 from fhir_bridge.store.clients import Client
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.records import Stored, VersionTaken
-from fhir_bridge.store.referrals import Message, Standing
+from fhir_bridge.store.referrals import Message
 from fhir_bridge.sync import refer_answers as answers
-from fhir_bridge.sync import refer_read
+from fhir_bridge.sync import refer_index, refer_read
 from fhir_bridge.sync.accept import accept
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.refer_answers import Answer, Held
@@ -139,11 +139,9 @@ def _answer(bridge: Bridge, incoming: Incoming, order: refer_read.Order, found: 
 
 
 def _stand(tx: Transaction, client: Client, record: dict[str, Any], found: Held) -> None:
-    referral = record["referral"]
-    order, task = (found.resources[kind]["id"] for kind in (ORDER, TASK))
-    received = datetime.fromisoformat(referral["received_at"])
-    referrals.stand(tx, Standing(client.tenant, referral["id"], client.id, order, task, referral["status"], received))
-    referrals.move(tx, client.tenant, referral["id"], referral["status"])
+    fresh = refer_index.standing(client.tenant, client.id, record, found, found.since)
+    if referrals.stand(tx, fresh):
+        referral_search.name(tx, client.tenant, client.id, fresh.id, refer_index.names(found))
 
 
 def _keep_refused(bridge: Bridge, client: Client, incoming: Incoming, refused: Refused) -> None:

@@ -6,12 +6,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.utils import format_datetime
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
+from fhir_bridge import documents
 from fhir_bridge.clinic import records as clinic
 from fhir_bridge.sync.bridge import Site
-from fhir_bridge.sync.refer_shape import ORDER, TASK
+from fhir_bridge.sync.refer_shape import ORDER, PATIENT, TASK
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,31 +28,43 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A referral as FHIR: the resources by type, each with its version."""
+    """A referral as FHIR: its order, its Task and its Patient by type, since when they are so.
+
+    The order and the Task have the record's version. A Patient may be in several referrals: its version is made of what it says.
+    """
 
     version: int
     resources: dict[str, dict[str, Any]]
+    since: datetime
 
     def path(self, kind: str) -> str:
         """`ServiceRequest/<id>/_history/<version>`."""
-        return f"{kind}/{self.resources[kind]['id']}/_history/{self.version}"
+        return f"{kind}/{self.resources[kind]['id']}/_history/{self.version_of(kind)}"
 
-    @property
-    def etag(self) -> str:
-        return f'W/"{self.version}"'
+    def version_of(self, kind: str) -> str:
+        return str(self.resources[kind]["meta"]["versionId"])
+
+    def headers(self, kind: str) -> dict[str, str]:
+        """`ETag` and `Last-Modified`."""
+        return {"ETag": self.etag(kind), "Last-Modified": format_datetime(self.since, usegmt=True)}
+
+    def etag(self, kind: str) -> str:
+        return f'W/"{self.version_of(kind)}"'
 
 
-def held(site: Site, record: dict[str, Any], stored_at: datetime) -> Held:
-    """`record` as its ServiceRequest and Task, exactly as the hospital is sent them."""
+def held(site: Site, record: dict[str, Any], since: datetime) -> Held:
+    """`record` as its ServiceRequest, Task and Patient, exactly as the hospital is sent them."""
     version = clinic.version("referral", record)
-    meta = {"versionId": str(version), "lastUpdated": stored_at.isoformat()}
-    written = site.mapping.to_fhir(record).resources
-    return Held(version, {one["resourceType"]: {**one, "meta": meta} for one in written if one["resourceType"] in (ORDER, TASK)})
+    written = {one["resourceType"]: one for one in site.mapping.to_fhir(record).resources}
+    versions = {ORDER: str(version), TASK: str(version), PATIENT: sha256(documents.canonical(written[PATIENT])).hexdigest()[:16]}
+    when = since.isoformat()
+    made = {kind: {**written[kind], "meta": {"versionId": said, "lastUpdated": when}} for kind, said in versions.items()}
+    return Held(version, made, since)
 
 
 def one_resource(kind: str, found: Held, base: str, *, created: bool) -> Answer:
     """201 for a new referral, 200 for one that is known; with the resource, where it is, and its version."""
-    headers = {"Location": f"{base}/{found.path(kind)}", "ETag": found.etag}
+    headers = {"Location": f"{base}/{found.path(kind)}", **found.headers(kind)}
     return Answer(HTTPStatus.CREATED if created else HTTPStatus.OK, found.resources[kind], headers)
 
 
@@ -60,8 +75,8 @@ def transaction_response(document: dict[str, Any], found: Held, base: str, *, cr
     for entry in document.get("entry", []):
         kind = entry.get("resource", {}).get("resourceType")
         response = {"status": "202 Accepted"}
-        if kind in found.resources:
-            response = {"status": status, "location": f"{base}/{found.path(kind)}", "etag": found.etag}
+        if kind in (ORDER, TASK):
+            response = {"status": status, "location": f"{base}/{found.path(kind)}", "etag": found.etag(kind)}
         entries.append({"response": response})
     return Answer(HTTPStatus.OK, {"resourceType": "Bundle", "type": "transaction-response", "entry": entries})
 

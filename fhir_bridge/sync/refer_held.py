@@ -1,6 +1,5 @@
 """What we hold of a sender's referrals, read as FHIR: its newest version, and nobody else's."""
 
-from email.utils import format_datetime
 from http import HTTPStatus
 
 from fhir_bridge import documents
@@ -20,5 +19,4 @@ def read(bridge: Bridge, client: Client, kind: str, resource_id: str) -> Answer 
     found = held(bridge.sites[client.tenant], documents.loads(stored.document, max_bytes=len(stored.document)), stored.stored_at)
     if found.resources[kind]["id"] != resource_id:
         return None
-    headers = {"ETag": found.etag, "Last-Modified": format_datetime(stored.stored_at, usegmt=True)}
-    return Answer(HTTPStatus.OK, found.resources[kind], headers)
+    return Answer(HTTPStatus.OK, found.resources[kind], found.headers(kind))

@@ -9,6 +9,7 @@ from fhir_bridge.fhir import check
 
 #: the shapes a referral comes in: a resource by its type, a Bundle by its type
 ORDER, TASK, TRANSACTION, MESSAGE = "ServiceRequest", "Task", "transaction", "message"
+PATIENT = "Patient"
 
 
 class NotFhir(Refused):
