@@ -15,13 +15,13 @@ from fhir_bridge.sync.bridge import Bridge
 @pytest.fixture
 def together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two requests both look for a first answer before either is stored."""
-    both, read = Barrier(2, timeout=30), accept._read
+    both, read = Barrier(2, timeout=30), accept.read
 
     def waiting(*given: Any) -> Any:
         both.wait()
         return read(*given)
 
-    monkeypatch.setattr(accept, "_read", waiting)
+    monkeypatch.setattr(accept, "read", waiting)
 
 
 def at_once(bridge: Bridge, *sessions: dict[str, Any], key: str | None) -> list[Any]:
