@@ -1,19 +1,22 @@
-"""Who may call our doors. A client shows a 256-bit key; only its SHA-256 is kept, so the database cannot give a key away.
+"""Who may call our doors, and the keys they show. Only a key's SHA-256 is kept, so the database cannot give a key away.
 
-A fast hash is right here: unlike a password, the key has nothing to guess.
+A fast hash is right here: unlike a password, the key has 256 random bits and nothing to guess. A client may hold several keys at
+once: a rotation adds one, and the ones before it go on opening until their end.
 """
 
-import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from ipaddress import ip_address, ip_network
 from typing import Any
 
-from sqlalchemy import Column, bindparam, select, update
+from sqlalchemy import Column, bindparam, or_, select, update
 
 from fhir_bridge.errors import BridgeError
+from fhir_bridge.faults import fault_point
 from fhir_bridge.store.database import Transaction
+from fhir_bridge.store.sign_in_tables import client_keys
 from fhir_bridge.store.tables import clients as table
 
 KINDS = ("clinic", "hospital", "admin")
@@ -25,7 +28,11 @@ class ClientExists(BridgeError):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A program that may call: `kind` is clinic, hospital or admin."""
+    """A program that may call: `kind` is clinic, hospital or admin.
+
+    `scopes` are those it may use below /fhir, `networks` those it may call from ("10.0.0.0/8"; none: from everywhere), both as
+    words between spaces.
+    """
 
     tenant: str
     id: str
@@ -33,6 +40,19 @@ class Client:
     kind: str
     created_at: datetime
     revoked_at: datetime | None = None
+    scopes: str = ""
+    networks: str = ""
+
+    def may_call_from(self, address: str | None) -> bool:
+        """Is `address` in a network of the client's?"""
+        if not self.networks:
+            return True
+        try:
+            calling = ip_address(address or "")
+        except ValueError:
+            return False
+        calling = getattr(calling, "ipv4_mapped", None) or calling
+        return any(calling in ip_network(network) for network in self.networks.split())
 
 
 def new_key() -> str:
@@ -40,43 +60,88 @@ def new_key() -> str:
     return f"fhirbridge_{secrets.token_urlsafe(32)}"
 
 
-def add(tx: Transaction, *, tenant: str, id: str, name: str, kind: str, now: datetime, key: str | None = None) -> str:
-    """Adds a client and returns its key (a new one unless given), which cannot be shown again. Raises `ClientExists`."""
-    if kind not in KINDS:
+def register(tx: Transaction, client: Client) -> None:
+    """Adds a client that has no key yet. Raises `ClientExists`."""
+    if client.kind not in KINDS:
         raise ValueError(f"a client's kind is one of {', '.join(KINDS)}")
-    key = key or new_key()
-    if not tx.insert_or_ignore(table, tenant=tenant, id=id, name=name, kind=kind, key_sha256=_hash(key), created_at=now):
+    if not tx.insert_or_ignore(table, **{name: getattr(client, name) for name in Client.__slots__}):
         raise ClientExists("a client of this id exists; choose another id")
+
+
+def add(tx: Transaction, *, tenant: str, id: str, name: str, kind: str, now: datetime, scopes: str | None = None, key: str = "") -> str:
+    """Adds a client and returns its key (a new one unless given), which cannot be shown again. Raises `ClientExists`.
+
+    A hospital that is given no scopes may do all that its door offers.
+    """
+    allowed = ("system/*.cruds" if kind == "hospital" else "") if scopes is None else scopes
+    register(tx, Client(tenant, id, name, kind, now, scopes=allowed))
+    return give_key(tx, tenant=tenant, id=id, now=now, key=key)
+
+
+def give_key(tx: Transaction, *, tenant: str, id: str, now: datetime, ends_at: datetime | None = None, key: str = "") -> str:
+    """One more key of the client (a new one unless given), good until `ends_at`, or for ever."""
+    key = key or new_key()
+    keep(tx, tenant=tenant, id=id, kind="key", shown=key, now=now, ends_at=ends_at)
     return key
 
 
-def authenticate(tx: Transaction, key: str) -> Client | None:
-    """The client that holds the key, None for an unknown or revoked one; equally long for each."""
-    shown = _hash(key)
-    row = tx.first(_HOLDER, shown=shown)
-    # the index finds by hash, of which a caller can choose no part; the comparison is constant-time all the same
-    known = hmac.compare_digest(shown, row[-1] if row else _hash(""))
-    return Client(*row[:-1]) if row and known and row.revoked_at is None else None
+def keep(tx: Transaction, *, tenant: str, id: str, kind: str, shown: str, now: datetime, ends_at: datetime | None) -> None:
+    """What the client shows, a key or the public name of a secret, opens from now on until `ends_at`."""
+    tx.execute(client_keys.insert(), tenant=tenant, client=id, kind=kind, sha256=hashed(shown), created_at=now, ends_at=ends_at)
+
+
+def end_keys(tx: Transaction, *, tenant: str, id: str, kind: str, at: datetime) -> int:
+    """The client's keys of this kind end at `at`, or earlier where they would have; how many are so shortened.
+
+    Called before a new one is given; fault point R3 is where neither is decided yet.
+    """
+    theirs = update(client_keys).where(client_keys.c.tenant == tenant, client_keys.c.client == id, client_keys.c.kind == kind)
+    longer = theirs.where(or_(client_keys.c.ends_at.is_(None), client_keys.c.ends_at > at))
+    shortened = tx.execute(longer.values(ends_at=at)).rowcount
+    fault_point("R3")
+    return shortened
+
+
+def authenticate(tx: Transaction, shown: str, *, kind: str = "key") -> Client | None:
+    """The client that shows this; None for what is unknown, ended or revoked: one look-up for each of them.
+
+    The index finds by hash, of which a caller can choose no part.
+    """
+    row = tx.first(_HOLDER, shown=hashed(shown), of_kind=kind)
+    if row is None or (row.ends_at is not None and row.ends_at <= tx.now):
+        return None
+    return Client(*row[:-1])
+
+
+def of_id(tx: Transaction, tenant: str, id: str) -> Client | None:
+    """The client, revoked or not."""
+    return tx.one(Client, select(*columns()).where(table.c.tenant == tenant, table.c.id == id))
 
 
 def revoke(tx: Transaction, *, tenant: str, id: str, now: datetime) -> bool:
-    """The key opens nothing from now on; False when there was nothing to revoke."""
+    """The client gets in nowhere from now on, its tokens included; False when there was nothing to revoke."""
     active = update(table).where(table.c.tenant == tenant, table.c.id == id, table.c.revoked_at.is_(None))
     return tx.execute(active.values(revoked_at=now)).rowcount == 1
 
 
 def listing(tx: Transaction, tenant: str | None = None) -> list[Client]:
     """All clients, the revoked ones too."""
-    found = select(*_columns()).order_by(table.c.tenant, table.c.created_at, table.c.id)
+    found = select(*columns()).order_by(table.c.tenant, table.c.created_at, table.c.id)
     return tx.every(Client, found.where(table.c.tenant == tenant) if tenant else found)
 
 
-def _hash(key: str) -> str:
-    return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+def hashed(shown: str) -> str:
+    """SHA-256, hex."""
+    return sha256(shown.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _columns() -> list[Column[Any]]:
+def columns() -> list[Column[Any]]:
+    """Those of a `Client`, in its order."""
     return [table.c[name] for name in Client.__slots__]
 
 
-_HOLDER = select(*_columns(), table.c.key_sha256).where(table.c.key_sha256 == bindparam("shown"))
+_HOLDER = (
+    select(*columns(), client_keys.c.ends_at)
+    .join(client_keys, (client_keys.c.tenant == table.c.tenant) & (client_keys.c.client == table.c.id))
+    .where(client_keys.c.sha256 == bindparam("shown"), client_keys.c.kind == bindparam("of_kind"), table.c.revoked_at.is_(None))
+)

@@ -253,17 +253,16 @@ audit_heads = Table(
     Column("seal", String, nullable=False),
 )
 
-# Who may call our doors. Only a hash of the key is kept.
+# Who may call our doors; what they show there is in sign_in_tables.py.
 clients = Table(
     "clients",
     metadata,
     *_key("tenant", "id"),
     Column("name", Text, nullable=False),
     Column("kind", String, nullable=False),
-    Column("key_sha256", String, nullable=False),
     Column("created_at", UTCDateTime, nullable=False),
     Column("revoked_at", UTCDateTime),
+    Column("scopes", Text, nullable=False, server_default=text("''")),
+    Column("networks", Text, nullable=False, server_default=text("''")),
     CheckConstraint("kind IN ('clinic', 'hospital', 'admin')", name="kind"),
-    # clients.authenticate
-    Index("uq_clients_key", "key_sha256", unique=True),
 )

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from fhir_bridge.store import matching_tables, pull_tables, referral_tables, schedule_tables  # noqa: F401  # each adds its own to the metadata
+from fhir_bridge.store import matching_tables, pull_tables, referral_tables, schedule_tables, sign_in_tables  # noqa: F401  # each adds its own
 from fhir_bridge.store.tables import metadata
 
 context.configure(
