@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -22,7 +22,9 @@ from sqlalchemy import make_url
 from fhir_bridge.store.database import Transaction, Unavailable
 
 QUEUE = "lanes"
+TICKS = "ticks"
 SWEEP_SECONDS = 5
+TICK_SECONDS = 5  # between two looks at the schedule, by one of all schedulers
 AT_ONCE = 2000  # calls a sweep gives
 DEAD_SECONDS = 120  # without a sign of life (every 10 s, none in its last call), a worker's jobs are nobody's
 PATIENCE_SECONDS = 2.0  # before a database that went away is asked again
@@ -61,15 +63,23 @@ class Dispatch:
 
         A database that went away is waited for.
         """
-        while not stop.is_set():
-            try:
-                asyncio.run(_answering(_with_tasks(self._app(), drain, due), threads=threads, stop=stop))
-            except (exceptions.ConnectorException, psycopg.Error) as error:
-                log.warning("the database of calls is away: %s", type(error).__name__)
-            stop.wait(PATIENCE_SECONDS)
+        _until(stop, lambda: _answering(_with_tasks(self._app(), drain, due), queue=QUEUE, threads=threads, stop=stop))
+
+    def tick(self, *, look: Callable[[], object], stop: threading.Event) -> None:
+        """Until `stop`: every `TICK_SECONDS` one of all that do this, on any host, has `look` called. A look must be short."""
+        _until(stop, lambda: _answering(_with_tick(self._app(), look), queue=TICKS, threads=1, stop=stop))
 
     def _app(self) -> App:
         return App(connector=PsycopgConnector(conninfo=self._conninfo, min_size=1, max_size=4))
+
+
+def _until(stop: threading.Event, answering: Callable[[], Coroutine[object, object, None]]) -> None:
+    while not stop.is_set():
+        try:
+            asyncio.run(answering())
+        except (exceptions.ConnectorException, psycopg.Error) as error:
+            log.warning("the database of calls is away: %s", type(error).__name__)
+        stop.wait(PATIENCE_SECONDS)
 
 
 def _with_tasks(app: App, drain: Drain, due: Due) -> App:
@@ -80,20 +90,30 @@ def _with_tasks(app: App, drain: Drain, due: Due) -> App:
     @app.periodic(cron=f"* * * * * */{SWEEP_SECONDS}")
     @app.task(name="sweep", queue=QUEUE, queueing_lock="sweep", priority=1)
     async def sweep(timestamp: int) -> None:
-        await _forget_the_dead(app)
+        await _forget_the_dead(app, QUEUE)
         await _call_all(app, await asyncio.to_thread(due, AT_ONCE))
 
     return app
 
 
-async def _answering(app: App, *, threads: int, stop: threading.Event) -> None:
+def _with_tick(app: App, look: Callable[[], object]) -> App:
+    @app.periodic(cron=f"* * * * * */{TICK_SECONDS}")
+    @app.task(name="tick", queue=TICKS, queueing_lock="tick")
+    async def tick(timestamp: int) -> None:
+        await _forget_the_dead(app, TICKS)
+        await asyncio.to_thread(look)
+
+    return app
+
+
+async def _answering(app: App, *, queue: str, threads: int, stop: threading.Event) -> None:
     """Until `stop`, or until the worker ends by itself, because its database went away."""
     with ThreadPoolExecutor(threads + 1, thread_name_prefix="lane") as pool:  # one for the sweep
         asyncio.get_running_loop().set_default_executor(pool)
         async with app.open_async():
             worker = asyncio.create_task(
                 app.run_worker_async(
-                    queues=[QUEUE],
+                    queues=[queue],
                     concurrency=threads,
                     delete_jobs="always",
                     install_signal_handlers=False,
@@ -107,9 +127,9 @@ async def _answering(app: App, *, threads: int, stop: threading.Event) -> None:
                 await worker
 
 
-async def _forget_the_dead(app: App) -> None:
+async def _forget_the_dead(app: App, queue: str) -> None:
     """A dead worker's jobs are dropped: their lanes are due again when the lease is over, and then called anew."""
-    for job in await app.job_manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=DEAD_SECONDS):
+    for job in await app.job_manager.get_stalled_jobs(queue=queue, seconds_since_heartbeat=DEAD_SECONDS):
         with contextlib.suppress(exceptions.ConnectorException):  # it lives after all, and has ended the job
             await app.job_manager.finish_job(job, jobs.Status.ABORTED, delete_job=True)
 

@@ -11,10 +11,11 @@ def archive(bridge: Bridge, *, days: int, who: str) -> int:
     """Put away every delivery that was closed more than `days` ago; returns how many."""
     with bridge.store.reading() as tx:
         tenants, before = store.tenants(tx), tx.now - timedelta(days=days)
-    return sum(_of_tenant(bridge, tenant, before=before, who=who) for tenant in tenants)
+    return sum(of_tenant(bridge, tenant, before=before, who=who) for tenant in tenants)
 
 
-def _of_tenant(bridge: Bridge, tenant: str, *, before: datetime, who: str) -> int:
+def of_tenant(bridge: Bridge, tenant: str, *, before: datetime, who: str) -> int:
+    """Put away one site's deliveries that were closed before a time."""
     total = 0
     place: store.Place | None = store.FIRST
     while place is not None:

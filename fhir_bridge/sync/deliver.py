@@ -24,15 +24,23 @@ from fhir_bridge.sync.statement import capabilities
 from fhir_bridge.sync.steps import take_all
 
 Lane = tuple[str, str, str]  # tenant, hospital, lane
+Ended = Callable[[Delivery, End], object]
 DEADLY = 3  # a delivery at whose hands so many workers died is not tried by another
 
 log = logging.getLogger(__name__)
 
 
-def work_once(bridge: Bridge, *, worker: str, lane: Lane | None = None, stopping: Callable[[], bool] = lambda: False) -> bool:
+def work_once(
+    bridge: Bridge,
+    *,
+    worker: str,
+    lane: Lane | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+    ended: Ended = lambda *_: None,
+) -> bool:
     """Lease one lane (this `lane`, or the one due the longest) and drain it; False when there was nothing to do.
 
-    `worker` names this process in the attempts.
+    `worker` names this process in the attempts; `ended` hears how each delivery's run ended.
     """
     with bridge.store.transaction() as tx:
         lease = _lease(tx, bridge, worker, lane)
@@ -41,7 +49,7 @@ def work_once(bridge: Bridge, *, worker: str, lane: Lane | None = None, stopping
         return False
     fault_point("O2")
     try:
-        drain(bridge, lease, stopping=stopping)
+        drain(bridge, lease, stopping=stopping, ended=ended)
     except LeaseLost:
         log.warning("lane %s/%s was taken over by another worker", lease.hospital, lease.lane)
     return True
@@ -54,7 +62,7 @@ def _lease(tx: Transaction, bridge: Bridge, worker: str, lane: Lane | None) -> L
     return outbox.lease_lane(tx, tenant=tenant, hospital=hospital, lane=name, worker=worker, seconds=bridge.lease_seconds)
 
 
-def drain(bridge: Bridge, lease: Lease, *, stopping: Callable[[], bool] = lambda: False) -> None:
+def drain(bridge: Bridge, lease: Lease, *, stopping: Callable[[], bool] = lambda: False, ended: Ended = lambda *_: None) -> None:
     """Run the lane's deliveries in order until none is due, the hospital is out, or we are asked to stop; then give it back."""
     while not stopping():
         with bridge.store.reading() as tx:
@@ -62,6 +70,7 @@ def drain(bridge: Bridge, lease: Lease, *, stopping: Callable[[], bool] = lambda
         if delivery is None:
             break
         end = deliver(bridge, lease, delivery)
+        ended(delivery, end)
         if isinstance(end, Outage) or lease.probe:
             break
     with bridge.store.transaction() as tx:

@@ -1,0 +1,85 @@
+"""What a run does at one hospital, by the name of the work. Each is the ordinary use case; here it is only counted and told."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import timedelta
+
+from fhir_bridge.store import dead_letters, hospitals, outbox
+from fhir_bridge.store.outbox import Delivery
+from fhir_bridge.sync import archiving
+from fhir_bridge.sync.deliver import Ended, work_once
+from fhir_bridge.sync.job import Done, End, Outage, Overtaken, Stopped
+from fhir_bridge.sync.run import Leg, PartFailed, Work
+
+AT_ONCE = 100  # lanes looked up at a time
+
+
+def push(leg: Leg) -> Mapping[str, int]:
+    """Deliver everything of the site that is due at the hospital now.
+
+    Counts `delivered`, `stopped`, `superseded`, `retried` (ended in a wait), and `waiting`: what is open there at the end.
+    Raises `PartFailed` when the hospital cannot be reached.
+    """
+    _require_hospital(leg)
+    counts: Counter[str] = Counter()
+    outages: list[str] = []
+
+    def ended(delivery: Delivery, end: End) -> None:
+        counts[_name(end)] += 1
+        if isinstance(end, Outage):
+            outages.append(end.reason)
+        leg.tell(f"{delivery.kind}/{delivery.record_id} version {delivery.version} to {leg.hospital}: {_name(end)}")
+
+    while _once_more(leg, ended):
+        pass
+    counts["waiting"], why = _left(leg)
+    if outages or why:
+        raise PartFailed(f"the hospital is out: {why or outages[-1]}", counts)
+    return counts
+
+
+def archive(leg: Leg) -> Mapping[str, int]:
+    """Put away what was finished more than `older_than` days ago. Counts `archived`."""
+    with leg.bridge.store.reading() as tx:
+        before = tx.now - timedelta(days=leg.older_than or 0)
+    return {"archived": archiving.of_tenant(leg.bridge, leg.run.tenant, before=before, who=f"run/{leg.run.number}")}
+
+
+WORKS: Mapping[str, Work] = {"push": push, "archive": archive}
+
+
+def _once_more(leg: Leg, ended: Ended) -> bool:
+    """Work on the lanes that are due now; False when there is none left that is free."""
+    with leg.bridge.store.reading() as tx:
+        lanes = outbox.due(tx, limit=AT_ONCE, at=(leg.run.tenant, leg.hospital))
+    worked = False
+    for lane in lanes:
+        if leg.stopping():
+            return False
+        worked |= work_once(leg.bridge, worker=leg.worker, lane=lane, stopping=leg.stopping, ended=ended)
+    return worked
+
+
+def _left(leg: Leg) -> tuple[int, str | None]:
+    """How many deliveries to the hospital are open and not stopped, and why its breaker is open, when it is."""
+    with leg.bridge.store.reading() as tx:
+        here = (leg.run.tenant, leg.hospital)
+        still = sum(count for (*of, state), count in dead_letters.counts(tx).items() if tuple(of) == here and state != "dead")
+        return still, hospitals.of(tx, *here).why_open
+
+
+def _name(end: End) -> str:
+    match end:
+        case Done():
+            return "delivered"
+        case Stopped():
+            return "stopped"
+        case Overtaken():
+            return "superseded"
+        case _:
+            return "retried"
+
+
+def _require_hospital(leg: Leg) -> None:
+    if leg.hospital not in leg.bridge.hospitals:
+        raise PartFailed("no hospital of that name is configured any more")
