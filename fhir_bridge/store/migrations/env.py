@@ -2,7 +2,14 @@
 
 from alembic import context
 
-from fhir_bridge.store import matching_tables, pull_tables, referral_tables, schedule_tables, sign_in_tables  # noqa: F401  # each adds its own
+from fhir_bridge.store import (  # noqa: F401  # each adds its own tables to the metadata
+    conflict_tables,
+    matching_tables,
+    pull_tables,
+    referral_tables,
+    schedule_tables,
+    sign_in_tables,
+)
 from fhir_bridge.store.tables import metadata
 
 context.configure(
