@@ -110,7 +110,8 @@ def running_service(*, hospital: str | None, like: str) -> Iterator[Service]:
         if hospital is None:
             port, rules = _free_port(), agreed(like).rules
             hospital = f"http://127.0.0.1:{port}/fhir"
-            stack.enter_context(_process("sandbox", "serve", "--like", like, "--port", str(port)))
+            box = _process("sandbox", "serve", "--like", like, "--port", str(port), log=folder / "sandbox.log")
+            _wait_for(f"{hospital}/metadata", stack.enter_context(box))
         port, database = _free_port(), f"sqlite:///{folder / 'demo.sqlite'}"
         keys, config = _new_keys(database), folder / "sites.toml"
         config.write_text(site_file(hospital, rules), encoding="utf-8")
@@ -121,9 +122,8 @@ def running_service(*, hospital: str | None, like: str) -> Iterator[Service]:
             "FHIR_BRIDGE_WEB_WORKERS": "1",
             "FHIR_BRIDGE_POLL_INTERVAL_SECONDS": str(POLL_SECONDS),
         }
-        stack.enter_context(_process("serve", "--with-worker", settings=settings))
-        _wait_for(f"{hospital}/metadata")
-        _wait_for(f"http://127.0.0.1:{port}/readyz")
+        served = _process("serve", "--with-worker", settings=settings, log=folder / "serve.log")
+        _wait_for(f"http://127.0.0.1:{port}/readyz", stack.enter_context(served))
         yield Service(f"http://127.0.0.1:{port}", keys["clinic"], hospital, keys["hospital"], settings)
 
 
@@ -153,15 +153,27 @@ def _new_keys(database: str) -> dict[str, str]:
     return keys
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A process of ours, and where it writes what it has to say."""
+
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def require_alive(self) -> None:
+        if self.process.poll() is not None:
+            raise BridgeError(f"a process of the demonstration ended by itself: {self.log.read_text(errors='replace').strip()[-500:]}")
+
+
 @contextmanager
-def _process(*arguments: str, settings: Mapping[str, str] | None = None) -> Iterator[None]:
-    environment, silent = _environment(settings or {}), subprocess.DEVNULL
-    process = subprocess.Popen(_ourselves(arguments), env=environment, stdout=silent, stderr=silent)  # noqa: S603
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(STOP_SECONDS)
+def _process(*arguments: str, log: Path, settings: Mapping[str, str] | None = None) -> Iterator[_Running]:
+    with log.open("wb") as written:
+        process = subprocess.Popen(_ourselves(arguments), env=_environment(settings or {}), stdout=written, stderr=written)  # noqa: S603
+        try:
+            yield _Running(process, log)
+        finally:
+            process.terminate()
+            process.wait(STOP_SECONDS)
 
 
 def _ourselves(arguments: tuple[str, ...]) -> list[str]:
@@ -173,9 +185,10 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("FHIR_BRIDGE_")} | dict(settings)
 
 
-def _wait_for(url: str) -> None:
+def _wait_for(url: str, running: _Running) -> None:
     end = time.monotonic() + READY_SECONDS
     while time.monotonic() < end:
+        running.require_alive()
         try:
             with urllib.request.urlopen(url, timeout=2) as reply:  # noqa: S310  # an address we made ourselves
                 if reply.status == 200:

@@ -49,3 +49,10 @@ def test_it_says_in_words_what_went_another_way(cases: Path) -> None:
 def test_the_site_file_says_what_was_agreed(name: str) -> None:
     written = tomllib.loads(site_file("http://127.0.0.1:1/fhir", agreed(name).rules))
     assert written["hospitals"]["demo"] == {"base_url": "http://127.0.0.1:1/fhir", "rules": agreed(name).rules}
+
+
+def test_a_process_that_dies_at_its_start_is_told_with_its_last_words(cases: Path) -> None:
+    ended = demo("--cases", str(cases), "--hospital", "no address")
+    assert ended.returncode == 1
+    assert "ended by itself" in ended.stderr
+    assert "hospitals.demo.base_url" in ended.stderr
