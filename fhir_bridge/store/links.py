@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.records import Stored
@@ -37,6 +37,24 @@ def put(tx: Transaction, found: Sequence[Link], *, kind: str, record_id: str) ->
     tx.upsert_all(links, [{name: getattr(link, name) for name in Link.__slots__} for link in found])
     speaks = [{"tenant": link.tenant, "kind": kind, "record_id": record_id, "hospital": link.hospital, "ours": link.ours} for link in found]
     tx.insert_or_ignore_all(link_records, speaks)
+
+
+def refresh(tx: Transaction, found: Sequence[Link]) -> None:
+    """Stores each link whole; which records it speaks for stays as it is."""
+    tx.upsert_all(links, [{name: getattr(link, name) for name in Link.__slots__} for link in found])
+
+
+def spoke_last(tx: Transaction, tenant: str, hospital: str, ours: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """By our `Type/uuid`: (kind, id) of the record that was accepted last of those the resource speaks for."""
+    same = and_(*(link_records.c[name] == records.c[at] for name, at in (("tenant", "tenant"), ("kind", "kind"), ("record_id", "id"))))
+    latest = func.max(records.c.stored_at)
+    columns = (link_records.c.ours, link_records.c.kind, link_records.c.record_id)
+    found: dict[str, tuple[str, str]] = {}
+    for part in _parts(ours):
+        where = [link_records.c.tenant == tenant, link_records.c.hospital == hospital, link_records.c.ours.in_(part)]
+        spoken = select(*columns).select_from(link_records.join(records, same)).where(*where).group_by(*columns)
+        found |= {row[0]: (row[1], row[2]) for row in tx.rows(spoken.order_by(latest, link_records.c.kind, link_records.c.record_id))}
+    return found
 
 
 def of_record(tx: Transaction, tenant: str, kind: str, record_id: str, *, hospital: str | None = None) -> list[Link]:

@@ -21,12 +21,17 @@ def load(job: Job, keys: Iterable[str]) -> dict[str, Link]:
     """The links of the record's resources and of `keys` (our `Type/uuid`); only those the hospital has an id for."""
     delivery = job.delivery
     with job.bridge.store.reading() as tx:
-        rows = {
-            row.ours: row for row in links.of_record(tx, delivery.tenant, delivery.kind, delivery.record_id, hospital=delivery.hospital)
-        }
-        others = [key for key in keys if key not in rows]
-        rows |= {row.ours: row for row in links.of_ours(tx, delivery.tenant, delivery.hospital, others)}
-    return {ours: _link(row) for ours, row in rows.items() if row.theirs}
+        rows = rows_of(tx, delivery.tenant, delivery.hospital, (delivery.kind, delivery.record_id), keys)
+    return {ours: link(row) for ours, row in rows.items()}
+
+
+def rows_of(tx: Transaction, tenant: str, hospital: str, record: tuple[str, str], keys: Iterable[str]) -> dict[str, links.Link]:
+    """The rows of the resources of `record` (kind, id) and of `keys`, by our key; only those the hospital has an id for."""
+    kind, record_id = record
+    rows = {row.ours: row for row in links.of_record(tx, tenant, kind, record_id, hospital=hospital)}
+    others = [key for key in keys if key not in rows]
+    rows |= {row.ours: row for row in links.of_ours(tx, tenant, hospital, others)}
+    return {ours: row for ours, row in rows.items() if row.theirs}
 
 
 def known(held: Mapping[str, Link]) -> dict[str, str]:
@@ -126,7 +131,8 @@ def _as_shown(entry: Entry, reply: Reply | NoReply) -> Entry:
     return Entry(entry.key, str(reply.body["id"]), version, etag_of(version) or entry.etag, reply.body, entry.status)
 
 
-def _link(row: links.Link) -> Link:
+def link(row: links.Link) -> Link:
+    """A stored row as plans and mappings read it."""
     seen, sent = (documents.loads(text) if text else None for text in (row.seen, row.sent))
     return Link((row.theirs or "").partition("/")[2], row.version or "", row.etag or "", seen, sent)
 
