@@ -62,6 +62,7 @@ class Details(Record):
     placer = Part(OrderNumber, "The hospital's own number of the order")
     attachments = Rows(Attachment, "Documents that came with it")
     sessions = Rows(Answer, "The sessions that answer it")
+    summaries = Rows(Answer, "Those of the sessions that are done, whose summary the hospital can read")
 
 
 class Referral(Record):

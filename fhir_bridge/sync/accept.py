@@ -18,7 +18,7 @@ from fhir_bridge.faults import fault_point
 from fhir_bridge.store import audit, clients, inbox, outbox, records
 from fhir_bridge.store.clients import Client
 from fhir_bridge.store.database import Transaction
-from fhir_bridge.sync import dispatch, refer_index
+from fhir_bridge.sync import dispatch, refer_index, refer_loop, routes
 from fhir_bridge.sync.bridge import Bridge, Site
 from fhir_bridge.sync.clinic_words import checked
 
@@ -59,11 +59,12 @@ def client_of(bridge: Bridge, key: str) -> Client | None:
 
 def accept(
     bridge: Bridge, *, client: Client, kind: str, document: Any, body_sha256: str, key: str | None = None,
-    action: str = "accept", alongside: Callable[[Transaction], None] | None = None,
+    action: str = "accept", detail: Mapping[str, Any] = MappingProxyType({}), alongside: Callable[[Transaction], None] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Store `document` and put it on its way; returns the answer: `{id, version, status, url, hospitals}`.
 
-    `action` is the word of the audit trail; `alongside` writes what must be stored with the record or not at all.
+    `action` is the word of the audit trail, `detail` is said there beside the version; `alongside` writes, before the record,
+    what must be stored with it or not at all.
 
     Raises `Refused` with every fault, `KeyReused`, `records.VersionTaken` when this or a newer version is stored with another
     content, and the store's `Unavailable`; then nothing is stored.
@@ -76,11 +77,11 @@ def accept(
         key, body_sha256 = arrival.natural_key, arrival.sha256
     try:
         with bridge.store.transaction() as tx:
-            answer = _store(bridge, tx, client.tenant, arrival)
-            _remember(tx, client, key=key, body_sha256=body_sha256, answer=answer)
             if alongside:
                 alongside(tx)
-            _audit(bridge, tx, client.tenant, arrival, actor=client.id, action=action)
+            answer = _store(bridge, tx, client.tenant, arrival, actor=client.id)
+            _remember(tx, client, key=key, body_sha256=body_sha256, answer=answer)
+            _audit(bridge, tx, client.tenant, arrival, actor=client.id, action=action, detail=detail)
             fault_point("I3")
     except inbox.KeyTaken:
         answer = _first_answer(bridge, client, key, body_sha256) or {}
@@ -102,7 +103,7 @@ def accept_within(
 
     `detail` is said in the audit trail beside the version. Raises `records.VersionTaken`, and the store's errors.
     """
-    _store(bridge, tx, tenant, arrival)
+    _store(bridge, tx, tenant, arrival, actor=actor)
     _audit(bridge, tx, tenant, arrival, actor=actor, action=action, detail=detail)
 
 
@@ -125,10 +126,11 @@ def read(site: Site, kind: str, document: Any) -> Arrival:
     return Arrival(kind, record, spelling, sha256(spelling).hexdigest())
 
 
-def _store(bridge: Bridge, tx: Transaction, tenant: str, arrival: Arrival) -> dict[str, Any]:
+def _store(bridge: Bridge, tx: Transaction, tenant: str, arrival: Arrival, *, actor: str) -> dict[str, Any]:
     newest = records.current(tx, tenant, arrival.kind, arrival.id)
     if newest is None or newest.version < arrival.version:
         _put_on_its_way(bridge, tx, tenant, arrival)
+        _tell_referral(bridge, tx, tenant, arrival, actor=actor)
     elif newest.version > arrival.version:
         raise records.VersionTaken(f"version {newest.version} of this {arrival.kind} is stored; send a change as a higher version")
     elif newest.sha256 != arrival.sha256:
@@ -140,7 +142,7 @@ def _store(bridge: Bridge, tx: Transaction, tenant: str, arrival: Arrival) -> di
         "version": arrival.version,
         "status": "accepted",
         "url": f"/api/v1/{arrival.kind}s/{arrival.id}",
-        "hospitals": list(bridge.sites[tenant].hospitals),
+        "hospitals": routes.hospitals_of(bridge, tx, tenant, arrival.kind, arrival.record),
     }
 
 
@@ -154,9 +156,16 @@ def _put_on_its_way(bridge: Bridge, tx: Transaction, tenant: str, arrival: Arriv
     if kind == "referral" and version > 1:  # the first version is told by the hospital's door, which knows the sender
         refer_index.follow(tx, tenant=tenant, site=bridge.sites[tenant], record=arrival.record, now=now)
     lane = lane_of(tenant, patient)
-    for hospital in bridge.sites[tenant].hospitals:
+    for hospital in routes.hospitals_of(bridge, tx, tenant, kind, arrival.record):
         outbox.enqueue(tx, tenant=tenant, hospital=hospital, lane=lane, kind=kind, record_id=arrival.id, version=version, now=now)
         dispatch.call(bridge, tx, (tenant, hospital, lane))
+
+
+def _tell_referral(bridge: Bridge, tx: Transaction, tenant: str, arrival: Arrival, *, actor: str) -> None:
+    """The session that answers a referral moves it, in the same transaction."""
+    if arrival.kind == "session" and (moved := refer_loop.after(bridge, tx, tenant, arrival.record, actor=actor)):
+        told = read(bridge.sites[tenant], "referral", moved.record)
+        accept_within(bridge, tx, tenant=tenant, arrival=told, actor=actor, action="follow-referral", detail=moved.detail)
 
 
 def lane_of(tenant: str, patient: str) -> str:

@@ -1,0 +1,113 @@
+"""Whose patient is referred: the hospital's number with its issuer tells, birth date and family name check it; anything less asks a person.
+
+A number agrees only with its issuer: one number of two hospitals is two patients. Case, accents, hyphens and spaces of a name make
+no difference for the check; the names themselves stay as they were written.
+"""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_bridge import documents
+from fhir_bridge.store import matches, records
+from fhir_bridge.store.database import Transaction
+from fhir_bridge.store.matches import Known
+from fhir_bridge.sync.bridge import Bridge
+
+READ_AT_ONCE = 500
+Patient = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A known patient who may be the one: which fields agree with what was told, and which do not."""
+
+    patient: str
+    agrees: tuple[str, ...]
+    differs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`word` is joined (to `patient`), new, or open: a person chooses among the candidates."""
+
+    word: str
+    patient: str = ""
+    candidates: tuple[Candidate, ...] = ()
+
+
+def judge(told: Patient, numbered: Sequence[Patient], alike: Sequence[Patient]) -> Verdict:
+    """Pure. `numbered` share a number with `told`, `alike` its birth date and family name."""
+    sure = [compared(told, one) for one in numbered]
+    if len(sure) == 1 and not sure[0].differs:
+        return Verdict("joined", sure[0].patient, tuple(sure))
+    named = [compared(told, one) for one in alike if one["id"] not in {each["id"] for each in numbered}]
+    found = (*sure, *(one for one in named if "given_names" in one.agrees))
+    return Verdict("open", candidates=found) if found else Verdict("new")
+
+
+def compared(told: Patient, known: Patient) -> Candidate:
+    """Field by field. A given name that differs is told and counts against nobody: hospitals write one, or all."""
+    ours, theirs = (dict(numbers_of(one)) for one in (told, known))
+    shared = ours.keys() & theirs.keys()
+    said = {
+        "hospital_numbers": all(ours[system] == theirs[system] for system in shared) if shared else None,
+        "birth_date": told.get("birth_date") == known.get("birth_date"),
+        "family_name": plain(told.get("family_name", "")) == plain(known.get("family_name", "")),
+    }
+    first = [plain(one["given_names"][0]) if one.get("given_names") else "" for one in (told, known)]
+    agrees = [name for name, same in said.items() if same] + (["given_names"] if first[0] == first[1] else [])
+    return Candidate(str(known["id"]), tuple(agrees), tuple(name for name, same in said.items() if same is False))
+
+
+def plain(name: str) -> str:
+    """`name` as it is compared: letters and digits alone, without accents and case."""
+    taken_apart = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(letter for letter in taken_apart if letter.isalnum())
+
+
+def numbers_of(patient: Patient) -> list[tuple[str, str]]:
+    """The hospitals' numbers as (system, value)."""
+    return [(one["system"], one["value"]) for one in patient.get("hospital_numbers", [])]
+
+
+def look(bridge: Bridge, tenant: str, told: Patient) -> Verdict:
+    """The verdict on `told` among all patients of the tenant known by now."""
+    catch_up(bridge, tenant)
+    family = plain(told.get("family_name", ""))
+    with bridge.store.reading() as tx:
+        numbered = matches.numbered(tx, tenant, numbers_of(told))
+        alike = matches.alike(tx, tenant, birth_date=str(told.get("birth_date", "")), family=family)
+    return judge(told, _documents(numbered), _documents(alike))
+
+
+def details(tx: Transaction, tenant: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What is known of these patients, by id."""
+    return {str(one["id"]): one for one in _documents(matches.known(tx, tenant, ids))}
+
+
+def catch_up(bridge: Bridge, tenant: str) -> None:
+    """Learn of the patients of every record accepted since the last time."""
+    while True:
+        with bridge.store.transaction() as tx:
+            before, read, pairs = matches.unread(tx, tenant, READ_AT_ONCE)
+            if read == before:
+                return
+            newest = {one["id"]: one for kind, id in pairs if (one := _patient(tx, tenant, kind, id))}
+            matches.know(tx, tenant, [(_known(one), numbers_of(one)) for one in newest.values()], read=read)
+
+
+def _patient(tx: Transaction, tenant: str, kind: str, id: str) -> dict[str, Any] | None:
+    stored = records.current(tx, tenant, kind, id)
+    found = documents.loads(stored.document, max_bytes=len(stored.document)) if stored else {}
+    patient: dict[str, Any] | None = found.get("patient")
+    return patient
+
+
+def _known(patient: Patient) -> Known:
+    return Known(str(patient["id"]), str(patient["birth_date"]), plain(patient["family_name"]), documents.dumps(patient))
+
+
+def _documents(found: Sequence[Known]) -> list[dict[str, Any]]:
+    return [documents.loads(one.document, max_bytes=len(one.document)) for one in found]
