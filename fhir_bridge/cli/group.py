@@ -16,7 +16,9 @@ from fhir_bridge.errors import BridgeError, Refused
 COMMANDS: Mapping[str, str] = {
     "serve": "Serve the clinic's API over HTTP.",
     "worker": "Deliver what was accepted, until stopped.",
-    "sync": "Deliver everything that is due now, once.",
+    "sync": "Deliver and fetch everything that is due now, once.",
+    "schedule": "Say when syncs run by themselves, and see each run.",
+    "scheduler": "Run what is scheduled, until stopped.",
     "map": "Print the FHIR a clinic record becomes, or the record in FHIR.",
     "explain": "Print the template line each leaf belongs to, and the coverage.",
     "mapping": "Check templates and code tables.",
