@@ -8,6 +8,7 @@ Write the audit row last in a transaction: it holds the tenant's chain until the
 """
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -80,6 +81,11 @@ def of_subject(tx: Transaction, tenant: str, subject: str) -> list[Entry]:
     return tx.every(Entry, found.order_by(table.c.seq))
 
 
+def following(tx: Transaction, tenant: str, actions: Sequence[str], *, after: int, until: int, limit: int) -> list[Entry]:
+    """The first `limit` rows of `actions` with `after` < number <= `until`, in the order they were committed in."""
+    return tx.every(Entry, _FOLLOWING, of_tenant=tenant, actions=list(actions), after=after, until=until, most=limit)
+
+
 def verify(tx: Transaction, tenant: str, key: bytes, *, anchor: Head | None = None) -> Broken | None:
     """Reads the whole chain; the first row that was changed, deleted, inserted, moved or cut off, None when all is well."""
     reached, anchored = Head(0, _BEGINNING), anchor is None or anchor.seq == 0
@@ -119,3 +125,12 @@ def _head(tenant: str) -> Select[*tuple[Any, ...]]:
 
 def _rows() -> Select[*tuple[Any, ...]]:
     return select(*(table.c[name] for name in Entry.__slots__))
+
+
+_FOLLOWING = (
+    _rows()
+    .where(table.c.tenant == bindparam("of_tenant"), table.c.seq > bindparam("after"), table.c.seq <= bindparam("until"))
+    .where(table.c.action.in_(bindparam("actions", expanding=True)))
+    .order_by(table.c.seq)
+    .limit(bindparam("most"))
+)

@@ -75,9 +75,9 @@ class Transaction:
         row = self.first(statement, **values)
         return None if row is None else kind(*row)
 
-    def every(self, kind: Callable[..., T], statement: Executable) -> list[T]:
+    def every(self, kind: Callable[..., T], statement: Executable, /, **values: Any) -> list[T]:
         """Each row as a `kind`."""
-        return [kind(*row) for row in self.rows(statement)]
+        return [kind(*row) for row in self.execute(statement, **values).all()]
 
     def insert_or_ignore(self, table: Table, **values: Any) -> bool:
         """Inserts a row unless its key exists; True if it was inserted. Waits for another transaction about to insert the same."""

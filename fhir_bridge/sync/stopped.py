@@ -5,6 +5,7 @@ Many are done in transactions of a few, so an interrupted run has done part of i
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.hospital.cards import card
@@ -85,8 +86,12 @@ def _discard(bridge: Bridge, tx: Transaction, delivery: Delivery, who: str, why:
 def _audit(bridge: Bridge, tx: Transaction, delivery: Delivery, action: str, who: str, why: str) -> None:
     audit.write(
         tx, tenant=delivery.tenant, actor=who, action=action, subject=delivery.id,
-        detail={"why": why} if why else {}, now=tx.now, key=bridge.audit_key,
+        detail={**_of(delivery), **({"why": why} if why else {})}, now=tx.now, key=bridge.audit_key,
     )  # fmt: skip
+
+
+def _of(delivery: Delivery) -> dict[str, Any]:
+    return {"hospital": delivery.hospital, "record": f"{delivery.kind}/{delivery.record_id}", "version": delivery.version}
 
 
 def _found(tx: Transaction, tenant: str, id: str) -> Delivery:

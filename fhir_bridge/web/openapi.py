@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from fhir_bridge import __version__
 from fhir_bridge.sync.bridge import Site
-from fhir_bridge.web import clinic_docs, keys, problems, referrals_docs
+from fhir_bridge.web import changes_docs, clinic_docs, keys, problems, referrals_docs
 
 OURS = Path(__file__).with_name("static")
 SWAGGER_UI = Path(str(files("flask_swagger_ui") / "dist"))
@@ -38,7 +38,7 @@ class ProblemApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
         api = cls(app, spec_kwargs={"info": {"description": DESCRIPTION}, "security": [{name: []} for name in keys.SECURITY_SCHEMES]})
         for name, scheme in keys.SECURITY_SCHEMES.items():
             api.spec.components.security_scheme(name, scheme)
-        for name, schema in (clinic_docs.schemas(sites) | {"ReferralPage": referrals_docs.PAGE}).items():
+        for name, schema in (clinic_docs.schemas(sites) | {"ReferralPage": referrals_docs.PAGE, "ChangePage": changes_docs.PAGE}).items():
             api.spec.components.schemas[name] = {key: value for key, value in schema.items() if key != "$schema"}
         app.register_blueprint(_docs())
         return api
