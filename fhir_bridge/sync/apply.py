@@ -7,18 +7,22 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from fhir_bridge.hospital.seen import Seen
 from fhir_bridge.store import links
 from fhir_bridge.store.database import Transaction
+from fhir_bridge.sync import apply_whole, held
+from fhir_bridge.sync.apply_compare import says_the_same
+from fhir_bridge.sync.apply_record import Page, apply_record, seen_of
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.seen import Seen
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
     """How many resources of a page came to which outcome.
 
-    `echo` our own write, or seen before · `older` than what was seen before · `unchanged` another version that says the same to us ·
-    `stranger` not a resource of ours.
+    `echo`: our own write, or seen before · `older` than what was seen before · `decorated`: another version that says the same to us
+    · `applied`: a version of the clinic's record · `conflict`: a field that is not the hospital's, or that both changed · `deleted`,
+    `retracted`, `merged`, `duplicate`: a card for a person · `adopted`: ours, its answer was lost · `stranger`: not a resource of ours.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -26,15 +30,22 @@ class Applied:
 
 def apply_page(bridge: Bridge, tx: Transaction, *, tenant: str, hospital: str, seen: Sequence[Seen]) -> Applied:
     """Apply what `hospital` showed of its resources, within `tx`. Repeating a page changes nothing. Raises the store's errors."""
-    newest = _newest(seen)
-    known = links.stamps(tx, tenant, hospital, list(newest))
-    counts: Counter[str] = Counter()
-    for theirs, one in newest.items():
-        counts[_standing(one, known.get(theirs))] += 1
+    page, counts = Page(bridge, tx, tenant, hospital), Counter[str]()
+    latest = _latest(seen)
+    known = links.stamps(tx, tenant, hospital, list(latest))
+    changed: list[Seen] = []
+    for theirs, one in latest.items():
+        standing = apply_whole.adopt(page, one) if theirs not in known else _standing(one, known[theirs])
+        if standing == "changed":
+            changed.append(one)
+        else:
+            counts[standing] += 1
+    if changed:
+        counts.update(_apply(page, changed).values())
     return Applied(counts)
 
 
-def _newest(seen: Sequence[Seen]) -> dict[str, Seen]:
+def _latest(seen: Sequence[Seen]) -> dict[str, Seen]:
     """The last word on each resource, by `Type/id`: a history tells several versions of one."""
     found: dict[str, Seen] = {}
     for one in seen:
@@ -44,15 +55,38 @@ def _newest(seen: Sequence[Seen]) -> dict[str, Seen]:
     return found
 
 
-def _standing(one: Seen, known: list[tuple[str, str]] | None) -> str:
-    if known is None:
-        return "stranger"
+def _standing(one: Seen, known: Sequence[tuple[str, str]]) -> str:
     versions = {version for _, version in known}
-    if one.version and versions == {one.version}:
+    if one.version and versions == {one.version} and one.resource is not None:
         return "echo"
-    if all(is_older(one.version, version) for version in versions):
-        return "older"
-    return "changed"
+    return "older" if all(is_older(one.version, version) for version in versions) else "changed"
+
+
+def _apply(page: Page, changed: Sequence[Seen]) -> dict[str, str]:
+    """By the hospital's `Type/id`, what became of each. What changed of one record is applied together."""
+    shown = {one.theirs: one for one in changed}
+    rows = links.of_theirs(page.tx, page.tenant, page.hospital, list(shown))
+    same = [row for row in rows if _says_the_same(page, row, shown[row.theirs or ""])]
+    links.refresh(page.tx, [seen_of(row, shown[row.theirs or ""]) for row in same])
+    outcomes = {row.theirs or "": "decorated" for row in same}
+    rest = {row.ours: row for row in rows if row not in same}
+    speakers = links.spoke_last(page.tx, page.tenant, page.hospital, list(rest))
+    groups: dict[tuple[str, str], dict[str, Seen]] = {}
+    for ours, row in rest.items():
+        one = shown[row.theirs or ""]
+        if (special := apply_whole.happened(page, row, one)) is not None:
+            what, theirs = special
+            apply_whole.tell(page, row, one, what=what, theirs=theirs, speaker=speakers[ours])
+            outcomes[one.theirs] = what
+        else:
+            groups.setdefault(speakers[ours], {})[ours] = one
+    for (kind, id), fresh in groups.items():
+        outcomes |= {fresh[ours].theirs: outcome for ours, outcome in apply_record(page, kind, id, fresh).items()}
+    return outcomes
+
+
+def _says_the_same(page: Page, row: links.Link, one: Seen) -> bool:
+    return one.resource is not None and says_the_same(page.site, held.link(row), one.resource)
 
 
 def is_older(version: str, than: str) -> bool:

@@ -43,11 +43,11 @@ def as_ours(held: Mapping[str, Link]) -> list[dict[str, Any]]:
     """The hospital's documents in our ids and references, for the mapping to write onto."""
     back = {theirs: ours for ours, theirs in known(held).items()}
     return [
-        _named(link, wire.substitute(link.document, back)) | {"id": key.partition("/")[2]} for key, link in held.items() if link.document
+        named(link, wire.substitute(link.document, back)) | {"id": key.partition("/")[2]} for key, link in held.items() if link.document
     ]
 
 
-def _named(link: Link, document: dict[str, Any]) -> dict[str, Any]:
+def named(link: Link, document: dict[str, Any]) -> dict[str, Any]:
     """`document` with what the mapping knows a resource by, where the hospital dropped it: by the link we know that it is ours."""
     ours: dict[str, Any] = {name: link.sent[name] for name in ("identifier", "class") if link.sent and name in link.sent}
     return {**ours, **document}

@@ -1,0 +1,101 @@
+"""Both sides against what they last agreed on, field by field. Pure: documents and records in, a decision out.
+
+The hospital's documents are read back by the same templates that wrote them, together with what else it holds of the record,
+because one field may be said by several resources.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fhir_bridge.clinic.leaves import flat
+from fhir_bridge.fhir.same import same
+from fhir_bridge.hospital.parts import Link
+from fhir_bridge.sync import held, strangers
+from fhir_bridge.sync.bridge import Site
+from fhir_bridge.sync.owners import owner
+
+NOTHING: Any = object()
+_BOOKKEEPING = frozenset({"id", "meta", "text"})
+Leaves = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of what the hospital changed, by path; a value may be `NOTHING`.
+
+    `applied` takes the hospital's value. `disputed` is for a person: (ours, theirs).
+    """
+
+    applied: Leaves = field(default_factory=dict)
+    disputed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+
+
+def decide(before: Leaves, after: Leaves, *, sent: Leaves, ours: Leaves) -> Decision:
+    """A change of the hospital to its own field is applied; to the clinic's, or to one that the clinic changed too, is disputed.
+
+    `before` is what the hospital showed last, `sent` what we said last (it may keep less than it is sent).
+    """
+    found = Decision()
+    for path in changes(before, after):
+        base, theirs, mine = (leaves.get(path, NOTHING) for leaves in (before, after, ours))
+        if equal(mine, theirs):
+            continue
+        if owner(path) == "hospital" and (equal(mine, base) or equal(mine, sent.get(path, NOTHING))):
+            found.applied[path] = theirs
+        else:
+            found.disputed[path] = (mine, theirs)
+    return found
+
+
+def changes(before: Leaves, after: Leaves) -> list[str]:
+    """The paths at which two readings differ, in the order of the first."""
+    return [path for path in dict.fromkeys((*before, *after)) if not equal(before.get(path, NOTHING), after.get(path, NOTHING))]
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Whether two values of a field mean the same; "not there" is a value."""
+    if one is NOTHING or other is NOTHING:
+        return one is other
+    return same(one, other)
+
+
+def read(site: Site, kind: str, links: Mapping[str, Link]) -> Leaves:
+    """The fields of a record of `kind` in what the hospital holds of it. What it never showed is taken as it was sent."""
+    shown = {key: link if link.document else replace(link, document=link.sent) for key, link in links.items()}
+    ready = [one.resource for one in strangers.ready(site.mapping, held.as_ours(shown)) if one.refusal is None]
+    return flat(site.records.kinds[kind].schema, site.mapping.from_fhir(ready).record)
+
+
+def read_sent(site: Site, kind: str, links: Mapping[str, Link]) -> Leaves:
+    """The fields of a record of `kind` in what we sent of it last."""
+    return read(site, kind, {key: replace(link, document=link.sent) for key, link in links.items() if link.sent})
+
+
+def says_the_same(site: Site, link: Link, document: dict[str, Any]) -> bool:
+    """Whether nothing that a template reads differs between what was seen before and `document`. Cheap: one resource, read alone."""
+    if link.document is None:
+        return False
+    if all(link.document.get(name) == document.get(name) for name in {*link.document, *document} - _BOOKKEEPING):
+        return True
+    before, after = (site.mapping.from_fhir([held.named(link, one)]) for one in (link.document, document))
+    unread = any("." not in one.path for one in (*before.residue, *after.residue))
+    return not unread and same(before.record, after.record) and before.links == after.links
+
+
+def taken_back(site: Site, link: Link, document: dict[str, Any]) -> bool:
+    """Whether `document` takes itself back in a way that no template reads (entered in error), so that nothing of it counts."""
+    return any(one.refusal is not None for one in strangers.ready(site.mapping, held.named(link, document)))
+
+
+def speakers(site: Site, kind: str, links: Mapping[str, Link], fresh: Mapping[str, dict[str, Any]], paths: Iterable[str]) -> dict[str, str]:
+    """Which of the changed resources `fresh` says the field at each path: the first that says something of it, before or after."""
+    said = {key: _said(site, kind, links[key], document) for key, document in fresh.items()}
+    first = next(iter(fresh))
+    return {path: next((key for key in said if path in said[key]), first) for path in paths}
+
+
+def _said(site: Site, kind: str, link: Link, document: dict[str, Any]) -> set[str]:
+    before = read(site, kind, {"Any/0": link}) if link.document or link.sent else {}
+    after = read(site, kind, {"Any/0": replace(link, document=document)})
+    return set(changes(before, after)) or {*before, *after}

@@ -1,0 +1,195 @@
+"""What a hospital changed of one record: applied as the record's next version where the field is the hospital's, else a conflict."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from fhir_bridge import documents
+from fhir_bridge.clinic.leaves import built, flat, schema_path
+from fhir_bridge.errors import Refused
+from fhir_bridge.hospital.entries import etag_of
+from fhir_bridge.hospital.seen import Seen
+from fhir_bridge.store import audit, conflicts, links, records
+from fhir_bridge.store.conflicts import Conflict, Word
+from fhir_bridge.store.database import Transaction
+from fhir_bridge.sync import apply_compare as compare
+from fhir_bridge.sync import held
+from fhir_bridge.sync.accept import accept_within, read
+from fhir_bridge.sync.apply_compare import NOTHING, Decision, Leaves
+from fhir_bridge.sync.bridge import Bridge, Site
+from fhir_bridge.sync.convert import summed_up
+
+TURNS, TURNS_WITHIN = 3, timedelta(hours=1)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Where what was seen is applied: one hospital of one site, within the caller's transaction."""
+
+    bridge: Bridge
+    tx: Transaction
+    tenant: str
+    hospital: str
+
+    @property
+    def site(self) -> Site:
+        """The site's mapping and records."""
+        return self.bridge.sites[self.tenant]
+
+    @property
+    def actor(self) -> str:
+        """Who did it, in the audit trail."""
+        return f"hospital:{self.hospital}"
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The record that speaks for the resources that changed, in its newest version, and its fields."""
+
+    kind: str
+    id: str
+    version: int
+    leaves: Leaves
+
+    @property
+    def subject(self) -> str:
+        """As the audit trail names it."""
+        return f"{self.kind}/{self.id}"
+
+
+def newest(page: Page, kind: str, id: str) -> About:
+    """The record as the clinic has it now."""
+    stored = records.current(page.tx, page.tenant, kind, id)
+    assert stored is not None, "a link speaks for stored records only"  # noqa: S101
+    record = documents.loads(stored.document, max_bytes=len(stored.document))
+    return About(kind, id, stored.version, flat(page.site.records.kinds[kind].schema, record))
+
+
+def apply_record(page: Page, kind: str, id: str, fresh: Mapping[str, Seen]) -> dict[str, str]:
+    """Apply what the hospital shows of the resources `fresh` (by our key) of one record; by our key, what became of each.
+
+    `applied`, `conflict`, or `decorated` where both sides say the same by now. Raises the store's errors.
+    """
+    about = newest(page, kind, id)
+    rows = held.rows_of(page.tx, page.tenant, page.hospital, (kind, id), fresh)
+    before = {key: held.link(row) for key, row in rows.items()}
+    shown = {key: one.resource for key, one in fresh.items() if one.resource is not None}
+    after = {key: replace(link, document=shown.get(key, link.document)) for key, link in before.items()}
+    then, now = (compare.read(page.site, kind, each) for each in (before, after))
+    decision = compare.decide(then, now, sent=compare.read_sent(page.site, kind, before), ours=about.leaves)
+    said_by = compare.speakers(page.site, kind, before, shown, (*decision.applied, *decision.disputed))
+    mine = about.leaves
+    about, decision = _next_version(page, about, decision)
+    for path, value in decision.applied.items():
+        _note_word(page, said_by[path], path, value=value, before=mine.get(path, NOTHING))
+    for path, values in decision.disputed.items():
+        open_conflict(page, about, ours=said_by[path], theirs=fresh[said_by[path]].theirs, path=path, values=values)
+    _settle(page, list(fresh), about.leaves, now)
+    outcomes = dict.fromkeys(fresh, "decorated")
+    outcomes |= {said_by[path]: "applied" for path in decision.applied} | {said_by[path]: "conflict" for path in decision.disputed}
+    _keep(page, about, rows, fresh, outcomes)
+    _count_turns(page, about, rows, fresh, [key for key, outcome in outcomes.items() if outcome != "decorated"])
+    return outcomes
+
+
+def _next_version(page: Page, about: About, decision: Decision) -> tuple[About, Decision]:
+    """The record with what is applied as its next version; where that is no record, all of it is for a person."""
+    if not decision.applied:
+        return about, decision
+    try:
+        return with_values(page, about, decision.applied, actor=page.actor), decision
+    except Refused:
+        theirs = {path: (about.leaves.get(path, NOTHING), value) for path, value in decision.applied.items()}
+        return about, Decision({}, {**theirs, **decision.disputed})
+
+
+def with_values(page: Page, about: About, values: Leaves, *, actor: str, detail: Mapping[str, Any] | None = None) -> About:
+    """The next version of the record, with these values, taken in as any other. Raises `Refused` when that is no record."""
+    kinds, kind = page.site.records, about.kind
+    leaves = {path: value for path, value in {**about.leaves, **values}.items() if value is not NOTHING}
+    version = f"{head}.version" if (head := kinds.kinds[kind].head) else "version"
+    document = built(kinds.kinds[kind].schema, leaves | {version: about.version + 1})
+    arrival = read(page.site, kind, document)
+    told = {"hospital": page.hospital, "fields": sorted({schema_path(path) for path in values}), **(detail or {})}
+    accept_within(page.bridge, page.tx, tenant=page.tenant, arrival=arrival, actor=actor, action="pull", detail=told)
+    return About(kind, about.id, about.version + 1, flat(kinds.kinds[kind].schema, arrival.record))
+
+
+def open_conflict(page: Page, about: About, *, ours: str, theirs: str, path: str, values: tuple[Any, Any], what: str = "field") -> None:
+    """Write a difference down for a person, once while it is open."""
+    now = page.tx.now
+    mine, hospitals = (None if value is NOTHING else documents.dumps(value) for value in values)
+    id = conflicts.id_of(page.hospital, ours, what, path, now)
+    found = Conflict(
+        page.tenant, id, page.hospital, ours, theirs, what, path, about.kind, about.id, mine, hospitals, "open", now, now,
+    )  # fmt: skip
+    if conflicts.open_(page.tx, found):
+        field = {"field": schema_path(path)} if path else {}
+        tell(page, actor=page.actor, action="conflict", id=id, detail={"of": about.subject, "what": what, **field})
+
+
+def tell(page: Page, *, actor: str, action: str, id: str, detail: Mapping[str, Any]) -> None:
+    """A row of the audit trail about a conflict, without a value."""
+    audit.write(
+        page.tx, tenant=page.tenant, actor=actor, action=action, subject=f"conflict/{id}",
+        detail={"hospital": page.hospital, **detail}, now=page.tx.now, key=page.bridge.audit_key,
+    )  # fmt: skip
+
+
+def _note_word(page: Page, ours: str, path: str, *, value: Any, before: Any) -> None:
+    said, was = (None if each is NOTHING else documents.dumps(each) for each in (value, before))
+    conflicts.say(page.tx, Word(page.tenant, page.hospital, ours, path, said, was, page.tx.now))
+
+
+def _settle(page: Page, keys: list[str], ours: Leaves, theirs: Leaves) -> None:
+    """Differences that are none any more are over, without anybody's doing."""
+    for one in conflicts.holding(page.tx, page.tenant, page.hospital, keys):
+        gone = one.what == "field" and compare.equal(ours.get(one.path, NOTHING), theirs.get(one.path, NOTHING))
+        if one.state == "open" and (gone or one.what in ("deleted", "retracted")):
+            settle(page, one)
+
+
+def settle(page: Page, conflict: Conflict) -> None:
+    """End a conflict that is none any more."""
+    conflicts.close(page.tx, conflict, state="settled", now=page.tx.now)
+    tell(page, actor=page.actor, action="conflict-settled", id=conflict.id, detail={"of": f"{conflict.kind}/{conflict.record_id}"})
+
+
+def _keep(page: Page, about: About, rows: Mapping[str, links.Link], fresh: Mapping[str, Seen], outcomes: Mapping[str, str]) -> None:
+    """What the hospital shows now is what both sides last agreed on; at this hospital nothing of it is left to send."""
+    shown = {key: seen_of(rows[key], one) for key, one in fresh.items()}
+    applied = [key for key in fresh if outcomes[key] == "applied"]
+    sent = as_sent(page, about, shown, applied) if applied else {}
+    links.refresh(page.tx, [replace(row, sent=sent.get(key, row.sent)) for key, row in shown.items()])
+
+
+def _count_turns(page: Page, about: About, rows: Mapping[str, links.Link], fresh: Mapping[str, Seen], changed: list[str]) -> None:
+    """Two systems that change one resource in turn would never end: it is not written any more until a person has looked."""
+    for key in changed:
+        now, written = page.tx.now, rows[key].updated_at
+        turns = conflicts.turn(
+            page.tx, tenant=page.tenant, hospital=page.hospital, ours=key, written_at=written, now=now, within=TURNS_WITHIN
+        )
+        if turns >= TURNS:
+            log.warning("%s at %s was changed by both sides in turn %d times within an hour; it is not written", key, page.hospital, turns)
+            open_conflict(page, about, ours=key, theirs=fresh[key].theirs, path="", values=(NOTHING, NOTHING), what="frozen")
+
+
+def seen_of(row: links.Link, one: Seen) -> links.Link:
+    """The link as of what the hospital shows now; when it was written last (`updated_at`) is ours."""
+    seen = documents.dumps(one.resource) if one.resource is not None else row.seen
+    return replace(row, version=one.version or None, etag=etag_of(one.version) or None, seen=seen)
+
+
+def as_sent(page: Page, about: About, shown: Mapping[str, links.Link], keys: list[str]) -> dict[str, bytes]:
+    """What a delivery of the record would send of `keys`, given what the hospital shows by now."""
+    record = summed_up(page.site.mapping, built(page.site.records.kinds[about.kind].schema, about.leaves))
+    fresh = [f"{one['resourceType']}/{one['id']}" for one in page.site.mapping.to_fhir(record).resources]
+    rows = held.rows_of(page.tx, page.tenant, page.hospital, (about.kind, about.id), fresh) | dict(shown)
+    written = page.site.mapping.to_fhir(record, onto=held.as_ours({key: held.link(row) for key, row in rows.items()}))
+    found = {f"{one['resourceType']}/{one['id']}": one for one in written.resources}
+    return {key: documents.canonical(found[key]) for key in keys if key in found}
