@@ -59,6 +59,6 @@ referral_names = Table(
     "referral_names",
     metadata,
     *(Column(name, String, primary_key=True) for name in ("tenant", "client", "kind", "value", "system", "referral")),
-    # referral_search.rename
+    # referral_search.follow
     Index("ix_referral_names_referral", "tenant", "referral"),
 )

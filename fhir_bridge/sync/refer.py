@@ -4,7 +4,7 @@ A repetition gets the first answer again: told by `X-Request-ID`, then by the me
 number. A changed order is the next version of its referral; a revoked one cancels it. A refused message is kept too, with its faults.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -12,33 +12,40 @@ from typing import Any
 from fhir_bridge import documents
 from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.fhir.outcome import operation_outcome
-from fhir_bridge.store import records, referral_search, referrals
+from fhir_bridge.store import matches, records, referral_search, referrals
 from fhir_bridge.store.clients import Client
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.records import Stored, VersionTaken
 from fhir_bridge.store.referrals import Message
 from fhir_bridge.sync import refer_answers as answers
-from fhir_bridge.sync import refer_index, refer_read
+from fhir_bridge.sync import refer_index, refer_patient, refer_query, refer_read, refer_search
 from fhir_bridge.sync.accept import accept
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.refer_answers import Answer, Held
-from fhir_bridge.sync.refer_shape import MESSAGE, ORDER, TASK, TRANSACTION, Incoming, NotFhir
+from fhir_bridge.sync.refer_loop import OVER
+from fhir_bridge.sync.refer_shape import MESSAGE, TRANSACTION, Incoming, NotFhir
 
 #: what the clinic says of a referral; the hospital says the rest
-CLINICS_OWN = ("id", "version", "status", "status_reason", "received_at", "sessions")
-#: a referral that is over is not changed by the hospital any more
-OVER = frozenset({"declined", "completed", "cancelled", "failed", "entered-in-error"})
+CLINICS_OWN = ("id", "version", "status", "status_reason", "received_at", "sessions", "summaries")
 
 
 class Settled(Refused):
     """The hospital changed a referral that is over, or used a message's number for another message."""
 
 
+class Repeated(Refused):
+    """A sender by the rules of BaRS sent a message again that was taken."""
+
+
+class Several(Refused):
+    """A conditional create found more than one."""
+
+
 def take(bridge: Bridge, client: Client, incoming: Incoming) -> Answer:
     """The answer to a referral that is stored, now or before. Raises `Settled`, `NotFhir`, `Refused`, and the store's `Unavailable`."""
     try:
         incoming.require_shape()
-        if first := _answered(bridge, client, incoming):
+        if first := _answered(bridge, client, incoming) or _existing(bridge, client, incoming):
             return first
         order = refer_read.read(bridge.sites[client.tenant], incoming.document)
         try:
@@ -51,16 +58,31 @@ def take(bridge: Bridge, client: Client, incoming: Incoming) -> Answer:
 
 
 def status_of(refused: Refused) -> HTTPStatus:
-    """400 for what is no FHIR, 409 for a conflict, 422 for FHIR that is refused."""
-    if isinstance(refused, NotFhir):
-        return HTTPStatus.BAD_REQUEST
-    return HTTPStatus.CONFLICT if isinstance(refused, Settled) else HTTPStatus.UNPROCESSABLE_ENTITY
+    """400 for what is no FHIR, 409 for a conflict, 412 for a condition that is not met, 422 for FHIR that is refused."""
+    told = {
+        NotFhir: HTTPStatus.BAD_REQUEST,
+        Settled: HTTPStatus.CONFLICT,
+        Repeated: HTTPStatus.CONFLICT,
+        Several: HTTPStatus.PRECONDITION_FAILED,
+    }
+    return next((status for kind, status in told.items() if isinstance(refused, kind)), HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def code_of(refused: Refused) -> str | None:
+    """R4's issue-type where the status does not tell it."""
+    return "duplicate" if isinstance(refused, Repeated) else "multiple-matches" if isinstance(refused, Several) else None
 
 
 def _answered(bridge: Bridge, client: Client, incoming: Incoming) -> Answer | None:
+    """The first answer to the same message. By the rules of BaRS a message that was taken is refused when it comes again."""
+    bars, pair = incoming.is_bars, (incoming.request_id, incoming.correlation_id)
+    if bars and not all(pair):
+        raise NotFhir([Fault("", "a BaRS message needs the headers X-Request-ID and X-Correlation-ID")])
     with bridge.store.reading() as tx:
         for told in ({"request_id": incoming.request_id}, {"message_id": incoming.message_id}):
             first = referrals.answered(tx, client.tenant, client.id, **told)
+            if first and bars and (first.request_id, first.correlation_id) == pair:
+                raise Repeated([Fault("", "this message was taken already, under the same X-Request-ID and X-Correlation-ID")])
             if first and first.sha256 != incoming.sha256:
                 name = "X-Request-ID" if "request_id" in told else "message identifier"
                 raise Settled([Fault("", f"this {name} was used for another message; choose a new one")])
@@ -69,10 +91,29 @@ def _answered(bridge: Bridge, client: Client, incoming: Incoming) -> Answer | No
     return None
 
 
+def _existing(bridge: Bridge, client: Client, incoming: Incoming) -> Answer | None:
+    """A conditional create that need not create: the one that is there. Raises `Several`."""
+    if (asked := incoming.unless) is None:
+        return None
+    kind, search = asked
+    query = refer_query.condition(bridge.sites[client.tenant], kind, search)
+    found = refer_search.run(bridge, client, replace(query, count=2)).found
+    if len(found) > 1:
+        raise Several([Fault("", "If-None-Exist finds more than one of your referrals; say it more exactly")])
+    if not found:
+        return None
+    if incoming.shape == TRANSACTION:
+        return answers.transaction_response(incoming.document, found[0], incoming.base, created=False)
+    return answers.one_resource(kind, found[0], incoming.base, created=False)
+
+
 def _store(bridge: Bridge, client: Client, incoming: Incoming, order: refer_read.Order) -> Answer:
     id = refer_read.number_of(client.id, order.placer)
     with bridge.store.reading() as tx:
         now, stored = tx.now, records.current(tx, client.tenant, "referral", id)
+    before = _document(stored)["patient"] if stored else None
+    patient, match = refer_patient.arrived(bridge, client, id, order.record["patient"], before=before, now=now)
+    order = replace(order, record=order.record | {"patient": patient})
     record = _changed(stored, order) if stored else _fresh(id, order, now)
     site = bridge.sites[client.tenant]
     record = site.records.load("referral", record, zone=site.zone)
@@ -81,11 +122,16 @@ def _store(bridge: Bridge, client: Client, incoming: Incoming, order: refer_read
 
     def alongside(tx: Transaction) -> None:
         _stand(tx, client, record, found)
+        if not order.taken_back:
+            matches.put(tx, match)
         referrals.keep(tx, _message(bridge, client, incoming, now=tx.now, referral=id, answer=answer))
 
     if stored and documents.canonical(record) == documents.canonical(_document(stored)):
         return _again(bridge, client, incoming, id) or answer
-    accept(bridge, client=client, kind="referral", document=record, body_sha256=incoming.sha256, action="receive", alongside=alongside)
+    accept(
+        bridge, client=client, kind="referral", document=record, body_sha256=incoming.sha256,
+        action="receive", detail={"patient": match.verdict}, alongside=alongside,
+    )  # fmt: skip
     return answer
 
 
@@ -100,8 +146,7 @@ def _fresh(id: str, order: refer_read.Order, now: datetime) -> dict[str, Any]:
     if order.taken_back:
         raise Refused([Fault("ServiceRequest.status", "takes back an order that we never received from you")])
     received = {"id": id, "status": "received", "received_at": now.astimezone(UTC).isoformat(timespec="milliseconds")}
-    patient = {**order.record["patient"], "id": refer_read.patient_number(order.record, id)}
-    return {"patient": patient, "referral": _in_order({**order.record["referral"], **received})}
+    return {"patient": order.record["patient"], "referral": _in_order({**order.record["referral"], **received})}
 
 
 def _changed(stored: Stored, order: refer_read.Order) -> dict[str, Any]:
@@ -109,7 +154,7 @@ def _changed(stored: Stored, order: refer_read.Order) -> dict[str, Any]:
     before = _document(stored)
     kept = {name: before["referral"][name] for name in CLINICS_OWN if name in before["referral"]}
     after = {
-        "patient": {**order.record["patient"], "id": before["patient"]["id"]},
+        "patient": order.record["patient"],
         "referral": _in_order({**order.record["referral"], **kept}),
     }
     if order.taken_back:
@@ -155,6 +200,7 @@ def _message(bridge: Bridge, client: Client, incoming: Incoming, *, now: datetim
     return Message(
         client.tenant, bridge.new_id(), client.id, incoming.shape, now, incoming.body, incoming.sha256, incoming.request_id,
         incoming.message_id, referral, int(answer.status), documents.dumps(asdict(answer) | {"status": int(answer.status)}),
+        incoming.correlation_id,
     )  # fmt: skip
 
 

@@ -10,6 +10,9 @@ from fhir_bridge.fhir import check
 #: the shapes a referral comes in: a resource by its type, a Bundle by its type
 ORDER, TASK, TRANSACTION, MESSAGE = "ServiceRequest", "Task", "transaction", "message"
 PATIENT = "Patient"
+MOST_ENTRIES = 500
+#: what the profiles of the NHS Booking and Referral Standard begin with (https://simplifier.net/nhsbookingandreferrals)
+BARS = "https://fhir.nhs.uk/StructureDefinition/BARS"
 
 
 class NotFhir(Refused):
@@ -18,13 +21,18 @@ class NotFhir(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A request: its shape, its bytes and what they say, `X-Request-ID`, and the address of our door without a slash at its end."""
+    """A request: its shape, its bytes and what they say, the address of our door without a slash at its end, and its headers.
+
+    `request_id` and `correlation_id` are `X-Request-ID` and `X-Correlation-ID`, `if_none_exist` is `If-None-Exist`.
+    """
 
     shape: str
     body: bytes
     document: dict[str, Any]
     base: str
     request_id: str | None = None
+    correlation_id: str | None = None
+    if_none_exist: str = ""
 
     @property
     def sha256(self) -> str:
@@ -40,6 +48,23 @@ class Incoming:
         headers = [one for one in _entries(self.document) if _type(one) == "MessageHeader"]
         return next((str(one["resource"].get("id") or one.get("fullUrl") or "") for one in headers), None) or None
 
+    @property
+    def is_bars(self) -> bool:
+        """Is it sent by the rules of the NHS Booking and Referral Standard? Its message says so, or both ids are there."""
+        told = [self.document, *(one.get("resource") for one in _entries(self.document)[:1])]
+        profiles = [each for one in told if isinstance(one, dict) for each in _profiles(one)]
+        return bool(self.request_id and self.correlation_id) or any(each.startswith(BARS) for each in profiles)
+
+    @property
+    def unless(self) -> tuple[str, str] | None:
+        """(type, search) of a conditional create: nothing is made where the search finds something."""
+        if self.shape in (ORDER, TASK):
+            return (self.shape, self.if_none_exist) if self.if_none_exist else None
+        asked = [
+            (str(_type(one)), one["request"].get("ifNoneExist")) for one in _entries(self.document) if isinstance(one.get("request"), dict)
+        ]
+        return next(((kind, said) for kind, said in asked if kind in (ORDER, TASK) and isinstance(said, str)), None)
+
     def require_shape(self) -> None:
         """Raises `NotFhir` with every fault unless this is right R4 in the shape of its address."""
         if faults := self._shape_faults() or check.faults(self.document):
@@ -50,8 +75,11 @@ class Incoming:
         if self.shape in (ORDER, TASK):
             return [] if kind == self.shape else [Fault("resourceType", f"must be {self.shape} at this address")]
         if kind != "Bundle" or self.document.get("type") != self.shape:
-            return [Fault("Bundle.type", f"must be {self.shape} at this address")]
+            whole = ": a referral is taken whole or not at all" if self.document.get("type") == "batch" else ""
+            return [Fault("Bundle.type", f"must be {self.shape} at this address{whole}")]
         found = _entries(self.document)
+        if len(found) > MOST_ENTRIES:
+            return [Fault("Bundle.entry", f"has more than {MOST_ENTRIES} entries; send one referral in a message")]
         if self.shape == MESSAGE:
             first = bool(found) and _type(found[0]) == "MessageHeader"
             return [] if first else [Fault("Bundle.entry[0]", "must be the MessageHeader")]
@@ -70,3 +98,9 @@ def _entries(bundle: dict[str, Any]) -> list[dict[str, Any]]:
 def _type(entry: dict[str, Any]) -> Any:
     resource = entry.get("resource")
     return resource.get("resourceType") if isinstance(resource, dict) else None
+
+
+def _profiles(resource: dict[str, Any]) -> list[str]:
+    meta = resource.get("meta")
+    found = meta.get("profile") if isinstance(meta, dict) else None
+    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []

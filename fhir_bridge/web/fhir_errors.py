@@ -1,5 +1,6 @@
 """Every error below /fhir is an OperationOutcome, the framework's own too: the problems of the other doors, told in FHIR."""
 
+import re
 from typing import Any
 
 from flask import Flask, Response, request
@@ -12,7 +13,13 @@ from fhir_bridge.web import problems
 MEDIA_TYPE = "application/fhir+json"
 #: R4's issue-type for each status; others by their hundreds
 CODES = {400: "structure", 401: "login", 403: "forbidden", 404: "not-found", 405: "not-supported", 406: "not-supported", 409: "conflict",
-         413: "too-long", 415: "not-supported", 422: "business-rule", 503: "transient"}  # fmt: skip
+         410: "deleted", 412: "conflict", 413: "too-long", 415: "not-supported", 422: "business-rule", 429: "throttled",
+         503: "transient"}  # fmt: skip
+
+#: BaRS takes an answer without its two ids for a failure of the line
+ECHOED = ("X-Request-Id", "X-Correlation-Id")
+#: what may be echoed in a header: visible ASCII
+VISIBLE = re.compile(r"[!-~]{1,255}")
 
 
 def register(app: Flask) -> None:
@@ -20,8 +27,12 @@ def register(app: Flask) -> None:
 
     @app.after_request
     def in_fhir(response: Response) -> Response:
-        below = request.path == "/fhir" or request.path.startswith("/fhir/")
-        if below and response.mimetype == problems.MEDIA_TYPE:
+        if not (request.path == "/fhir" or request.path.startswith("/fhir/")):
+            return response
+        for name in ECHOED:
+            if VISIBLE.fullmatch(asked := request.headers.get(name, "")):
+                response.headers[name] = asked
+        if response.mimetype == problems.MEDIA_TYPE:
             response.set_data(documents.dumps(_outcome(documents.loads(response.get_data()), response.status_code)))
             response.content_type = MEDIA_TYPE
         return response

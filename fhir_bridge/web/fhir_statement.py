@@ -1,18 +1,25 @@
-"""What the hospital's door can do, said in FHIR: exactly the interactions that exist."""
+"""What the hospital's door can do, said in FHIR: exactly the interactions that exist. The routes are made from the same table."""
 
 from typing import Any
 
 from fhir_bridge import __version__
+from fhir_bridge.sync.refer_query import PARAMETERS
+from fhir_bridge.sync.refer_shape import ORDER, PATIENT, TASK
 
 DATE = "2026-11-22"
+_HELD = ("read", "vread", "history-instance", "search-type")
+#: type → what can be done with it
+INTERACTIONS = {ORDER: ("create", *_HELD), TASK: ("create", *_HELD), PATIENT: ("read", "search-type")}
 _MESSAGING = "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message"
 _SIGN_IN = "Authorization: Bearer with a key that the clinic's administrator issues to the hospital. This statement is open to all."
-_NO_FETCHING = "The Patient, and a Task's focus, must be sent contained or in the Bundle: nothing is fetched from the sender."
+_NO_FETCHING = (
+    "The Patient, and a Task's focus, must be sent contained or in the Bundle: nothing is fetched from the sender. "
+    "A sender reads and finds its own referrals and nobody else's. A batch is refused: a referral is taken whole or not at all."
+)
 
 
 def statement(base: str) -> dict[str, Any]:
     """The CapabilityStatement of the door at `base`."""
-    interactions = [{"code": "create"}, {"code": "read"}]
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -27,17 +34,20 @@ def statement(base: str) -> dict[str, Any]:
                 "mode": "server",
                 "documentation": _NO_FETCHING,
                 "security": {"description": _SIGN_IN},
-                "resource": [
-                    {
-                        "type": "ServiceRequest",
-                        "interaction": interactions,
-                        "versioning": "versioned",
-                        "operation": [{"name": "referral-request", "definition": _MESSAGING}],
-                    },
-                    {"type": "Task", "interaction": interactions, "versioning": "versioned"},
-                ],
+                "resource": [_resource(kind) for kind in INTERACTIONS],
                 "interaction": [{"code": "transaction"}],
                 "operation": [{"name": "process-message", "definition": _MESSAGING}],
             }
         ],
     }
+
+
+def _resource(kind: str) -> dict[str, Any]:
+    can = INTERACTIONS[kind]
+    made: dict[str, Any] = {"type": kind, "interaction": [{"code": one} for one in can], "versioning": "versioned"}
+    made |= {"readHistory": "vread" in can, "updateCreate": False, "conditionalCreate": "create" in can, "conditionalRead": "not-match"}
+    named = [one for one in PARAMETERS if kind in one.types and "." not in one.name]  # a chain is not a parameter of its own
+    made["searchParam"] = [{"name": one.name, "type": one.kind, "documentation": one.meaning} for one in named]
+    if kind == ORDER:
+        made["operation"] = [{"name": "referral-request", "definition": _MESSAGING}]
+    return made

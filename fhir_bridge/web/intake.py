@@ -1,5 +1,6 @@
 """What a request's body must be before anything reads it: JSON by its label, not encoded, not too large, not too deep."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -12,9 +13,12 @@ from fhir_bridge.web.problems import Problem
 MAX_KEY_LENGTH = 255
 
 
-def read_object(request: Request) -> tuple[dict[str, Any], bytes]:
-    """The JSON object of `request` and its bytes as sent; raises `Problem` 400, 413 or 415."""
-    _check_headers(request)
+def read_object(request: Request, *, media_types: Sequence[str] = ()) -> tuple[dict[str, Any], bytes]:
+    """The JSON object of `request` and its bytes as sent; `media_types` are the labels taken, any of JSON without.
+
+    Raises `Problem` 400, 413 or 415.
+    """
+    _check_headers(request, media_types)
     body = request.get_data(cache=False)
     try:
         document = documents.loads(body)
@@ -33,12 +37,13 @@ def idempotency_key(request: Request) -> str | None:
     return key
 
 
-def _check_headers(request: Request) -> None:
+def _check_headers(request: Request, media_types: Sequence[str]) -> None:
     if (length := request.content_length) is not None and length > documents.MAX_BYTES:
         raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is longer than {documents.MAX_BYTES} bytes; send it in parts.")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the body without Content-Encoding.", headers={"Accept-Encoding": "identity"})
-    if not request.is_json:
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send application/json.", headers={"Accept": "application/json"})
+    taken = media_types[0] if media_types else "application/json"
+    if request.mimetype not in media_types if media_types else not request.is_json:
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send {taken}.", headers={"Accept": taken})
     if request.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send JSON in UTF-8.", headers={"Accept": "application/json"})
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send JSON in UTF-8.", headers={"Accept": taken})

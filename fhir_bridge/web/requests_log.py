@@ -16,7 +16,21 @@ import structlog
 from flask import Flask, Response, g, request
 
 ALLOWED = frozenset(
-    {"event", "timestamp", "level", "request_id", "method", "route", "status", "duration_ms", "bytes", "client", "error", "where"}
+    {
+        "event",
+        "timestamp",
+        "level",
+        "request_id",
+        "method",
+        "route",
+        "status",
+        "duration_ms",
+        "bytes",
+        "client",
+        "error",
+        "where",
+        "refused",
+    }
 )
 _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -51,7 +65,7 @@ def register(app: Flask, log: Any) -> None:
 
     @app.after_request
     def end(response: Response) -> Response:
-        response.headers["X-Request-Id"] = g.request_id
+        response.headers.setdefault("X-Request-Id", g.request_id)
         log.info("request", **_facts(response))
         return response
 
@@ -71,4 +85,5 @@ def _facts(response: Response) -> dict[str, Any]:
         "duration_ms": round((time.perf_counter() - g.began) * 1000, 1),
         "bytes": response.calculate_content_length(),
         "client": g.get("client_name"),
+        **({"refused": g.refused} if "refused" in g else {}),
     }

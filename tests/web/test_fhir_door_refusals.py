@@ -15,6 +15,24 @@ from fhir_bridge.sync.bridge import Bridge
 SignIn = Callable[..., FlaskClient]
 
 
+#: what the statement tells of as operations, as transaction, or not at all
+ALWAYS = {
+    ("/fhir/metadata", "GET"),
+    ("/fhir", "POST"),
+    ("/fhir/", "POST"),
+    ("/fhir/$process-message", "POST"),
+    ("/fhir/ServiceRequest/$referral-request", "POST"),
+}
+#: what R4's http page has for each interaction
+PLACES: dict[str, Callable[[str], list[tuple[str, str]]]] = {
+    "create": lambda kind: [(f"/fhir/{kind}", "POST")],
+    "read": lambda kind: [(f"/fhir/{kind}/<string:id>", "GET")],
+    "vread": lambda kind: [(f"/fhir/{kind}/<string:id>/_history/<string:version>", "GET")],
+    "history-instance": lambda kind: [(f"/fhir/{kind}/<string:id>/_history", "GET")],
+    "search-type": lambda kind: [(f"/fhir/{kind}", "GET"), (f"/fhir/{kind}/_search", "POST")],
+}
+
+
 @pytest.fixture
 def hospital(clinic: SignIn) -> FlaskClient:
     return clinic(kind="hospital")
@@ -124,10 +142,10 @@ def test_the_statement_is_open_right_and_says_what_exists(stranger: FlaskClient)
     assert shown.status_code == 200
     assert check.faults(shown.json) == []
     [rest] = shown.json["rest"]
-    served = {(rule.rule, method) for rule in stranger.application.url_map.iter_rules() for method in rule.methods or ()}
-    assert {one["type"] for one in rest["resource"]} == {"ServiceRequest", "Task"}
-    assert all((f"/fhir/{one['type']}", "POST") in served for one in rest["resource"])
-    assert {method for rule, method in served if rule.startswith("/fhir")} == {"GET", "HEAD", "OPTIONS", "POST"}
+    every = [(rule.rule, method) for rule in stranger.application.url_map.iter_rules() for method in rule.methods or ()]
+    served = {(rule, method) for rule, method in every if rule.startswith("/fhir") and method not in ("HEAD", "OPTIONS")}
+    told = ((one["type"], interaction["code"]) for one in rest["resource"] for interaction in one["interaction"])
+    assert served == ALWAYS | {place for kind, code in told for place in PLACES[code](kind)}
 
 
 def test_prefer_says_how_much_is_sent_back(hospital: FlaskClient):
