@@ -49,6 +49,7 @@ def bridge(given: Settings) -> Bridge:
         poll_interval_seconds=given.poll_interval_seconds,
         dispatch=_dispatch(given),
         worker_threads=given.worker_threads,
+        public_url=given.public_url,
         outside=Outside(networks=given.outside_networks, verify=str(given.outside_ca) if given.outside_ca else True),
     )
 

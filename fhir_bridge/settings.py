@@ -86,6 +86,7 @@ class Settings:
     poll_interval_seconds: float = 0.2
     lease_seconds: int = 180
     deadline_seconds: float = 60.0  # of one call to a hospital, connecting and reading included
+    public_url: str = ""  # our address as hospitals and clinics call it, like https://bridge.clinic.example
     outside_networks: tuple[str, ...] = ()  # of ours, that webhooks and other addresses named by strangers may reach
     outside_ca: Path | None = None  # certificate authorities for those addresses, instead of the public ones
     sites: Mapping[str, Site] = field(default_factory=lambda: MappingProxyType({DEFAULT_SITE: Site(DEFAULT_SITE)}))
@@ -124,6 +125,7 @@ def _environment(faults: list[Fault]) -> dict[str, Any]:
         "poll_interval_seconds": env.float("POLL_INTERVAL_SECONDS", defaults.poll_interval_seconds, validate=_between(0.01, 3600)),
         "lease_seconds": env.int("LEASE_SECONDS", defaults.lease_seconds, validate=_between(1, 3600)),
         "deadline_seconds": env.float("DEADLINE_SECONDS", defaults.deadline_seconds, validate=_between(0.1, 3600)),
+        "public_url": _public_url(env.str("PUBLIC_URL", ""), faults),
         "outside_networks": _networks(env.list("OUTSIDE_NETWORKS", []), faults),
         "outside_ca": _file(env.str("OUTSIDE_CA", ""), f"{PREFIX}OUTSIDE_CA", faults),
         "config": env.str("CONFIG", ""),
@@ -145,6 +147,13 @@ def _env_secret(env: FileAwareEnv, name: str, faults: list[Fault]) -> Secret | N
         faults.append(Fault(f"{PREFIX}{name}_FILE", "is not a readable file; name one that holds the value"))
         return None
     return Secret(text) if text else None
+
+
+def _public_url(said: str, faults: list[Fault]) -> str:
+    parts = urlsplit(said.rstrip("/"))
+    if said and (parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != said.rstrip("/") or "@" in said):
+        faults.append(Fault(f"{PREFIX}PUBLIC_URL", 'must be an address without a path, like "https://bridge.clinic.example"'))
+    return said.rstrip("/")
 
 
 def _networks(said: list[str], faults: list[Fault]) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ import re
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
@@ -78,6 +79,13 @@ class Outside:
         self._networks = tuple(map(ip_network, networks))
         self._resolve = resolve
         self._transfer = Transfer(deadlines, max_reply_bytes, verify=verify, whom="the server there")
+
+    def within(self, seconds: float) -> "Outside":
+        """The same way, for calls of at most so many seconds."""
+        hurried, least = copy(self), self._transfer.deadlines
+        deadlines = Deadlines(min(least.connect, seconds), min(least.read, seconds), min(least.total, seconds))
+        hurried._transfer = replace(self._transfer, deadlines=deadlines)
+        return hurried
 
     def check(self, url: str) -> None:
         """Raises `Refused`, with why, when `url` may not be called. Looks its name up; a name of no address passes for now."""

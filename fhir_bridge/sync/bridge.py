@@ -51,7 +51,8 @@ class Bridge:
     """The whole application, as the use cases see it.
 
     `deadline_seconds` bounds one call to a hospital, `keys` sign in to them. `dispatch` calls workers on any host; without it a
-    worker looks for work itself, every `poll_interval_seconds`. `outside` is the way to addresses that strangers named.
+    worker looks for work itself, every `poll_interval_seconds`. `outside` is the way to addresses that strangers named,
+    `public_url` our own address as others call it, without a path.
     """
 
     store: Store
@@ -68,3 +69,4 @@ class Bridge:
     dispatch: "Dispatch | None" = None
     worker_threads: int = 4
     outside: Outside = field(default_factory=Outside)
+    public_url: str = ""

@@ -6,7 +6,20 @@ from flask import Flask, Response, request
 
 from fhir_bridge import documents
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.web import appointments_api, clinic_api, fhir_api, fhir_errors, jwks, operations, problems, referrals_api, requests_log
+from fhir_bridge.web import (
+    appointments_api,
+    changes_api,
+    clinic_api,
+    fhir_api,
+    fhir_errors,
+    jwks,
+    operations,
+    problems,
+    referrals_api,
+    requests_log,
+    smart_configuration,
+    token_api,
+)
 from fhir_bridge.web.openapi import ProblemApi
 from fhir_bridge.web.provider import DocumentProvider
 
@@ -29,10 +42,12 @@ def create_app(bridge: Bridge, *, log: Any = None) -> Flask:
     requests_log.register(app, log)
     problems.register(app, log)
     api = ProblemApi.describe(app, bridge.sites.values())
-    for door in (clinic_api, appointments_api, referrals_api):
+    for door in (clinic_api, appointments_api, referrals_api, changes_api):
         api.register_blueprint(door.blueprint(bridge))
     app.register_blueprint(fhir_api.blueprint(bridge))
     fhir_errors.register(app)
+    for way_in in (smart_configuration, token_api):
+        app.register_blueprint(way_in.blueprint(bridge))
     app.register_blueprint(operations.blueprint(bridge))
     app.register_blueprint(jwks.blueprint(bridge))
     app.after_request(_guard)

@@ -39,11 +39,10 @@ def blueprint(bridge: Bridge) -> Blueprint:
 
 
 def sign_in(bridge: Bridge, kind: str) -> None:
-    """Makes the client who shows a key of this kind the request's; raises `Problem` 401 for anybody else."""
-    client = accept.client_of(bridge, keys.presented(request))
-    if client is None or client.kind != kind or client.tenant not in bridge.sites:
-        raise keys.refusal("This key is unknown or revoked; ask the bridge's administrator for one.")
-    g.client, g.client_name = client, client.name
+    """Makes the client of this kind who calls the request's; raises `Problem` 401 for anybody else, 403 without the scope it needs."""
+    keys.let_in(bridge, kind)
+    if kind == "hospital":
+        keys.require_scope("/fhir")
 
 
 def post_record(bridge: Bridge, kind: str) -> Response:
