@@ -14,6 +14,7 @@ from fhir_bridge.sync import refer_inbox
 from fhir_bridge.sync.bridge import Bridge
 
 session_option = click.option("--session", "sessions", multiple=True, help="Number of a session that answers it; may be said again.")
+reason_option = click.option("--reason", required=True, help="Why; the hospital reads it.")
 
 
 @click.group("referrals")
@@ -23,12 +24,13 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--status", type=click.Choice(words.REFERRAL_STATES), help="Only those that stand here.")
+@click.option("--undecided", is_flag=True, help="Only those for which a person must say whose patient it is.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @site_option
 @json_option
-def list_(status: str | None, limit: int, site: str, as_json: bool) -> None:
+def list_(status: str | None, undecided: bool, limit: int, site: str, as_json: bool) -> None:
     """Print the newest referrals, without patients' names."""
-    found = refer_inbox.listing(_bridge(site), site, status=status, limit=limit)
+    found = refer_inbox.listing(_bridge(site), site, status=status, undecided=undecided, limit=limit)
     emit(found, as_json=as_json, text=lambda: "\n".join(map(_line, found)) or "No referral.")
 
 
@@ -52,7 +54,7 @@ def accept(id: str, site: str, as_json: bool) -> None:
 
 @command.command("decline")
 @click.argument("id")
-@click.option("--reason", required=True, help="Why; the hospital reads it.")
+@reason_option
 @site_option
 @json_option
 def decline(id: str, reason: str, site: str, as_json: bool) -> None:
@@ -80,12 +82,56 @@ def complete(id: str, sessions: tuple[str, ...], site: str, as_json: bool) -> No
     _decide("complete", id, site=site, as_json=as_json, sessions=sessions)
 
 
+@command.command("hold")
+@click.argument("id")
+@reason_option
+@site_option
+@json_option
+def hold(id: str, reason: str, site: str, as_json: bool) -> None:
+    """Put it on hold, and say why; `accept` takes it up again."""
+    _decide("hold", id, site=site, as_json=as_json, reason=reason)
+
+
+@command.command("cancel")
+@click.argument("id")
+@reason_option
+@site_option
+@json_option
+def cancel(id: str, reason: str, site: str, as_json: bool) -> None:
+    """Cancel what was begun, and say why."""
+    _decide("cancel", id, site=site, as_json=as_json, reason=reason)
+
+
+@command.command("fail")
+@click.argument("id")
+@reason_option
+@site_option
+@json_option
+def fail(id: str, reason: str, site: str, as_json: bool) -> None:
+    """Say that what was begun could not be carried out, and why."""
+    _decide("fail", id, site=site, as_json=as_json, reason=reason)
+
+
+@command.command("match")
+@click.argument("id")
+@click.option("--patient", help="The clinic's number of the patient.")
+@click.option("--new", is_flag=True, help="A patient nobody knew, under the number of --patient or one of ours.")
+@site_option
+@json_option
+def match(id: str, patient: str | None, new: bool, site: str, as_json: bool) -> None:
+    """Say whose patient it is; `show` prints the candidates."""
+    found = _known(refer_inbox.match(_bridge(site), _client(site), id, patient=patient, new=new))
+    emit(found, as_json=as_json, text=lambda: f"{id} is matched, version {found['version']}")
+
+
 def _decide(verb: str, id: str, *, site: str, as_json: bool, **said: Any) -> None:
-    bridge = _bridge(site)
-    client = Client(site, "command-line", "fhir-bridge referrals", "clinic", clock.utc_now())
-    found = _known(refer_inbox.decide(bridge, client, id, verb, **said))
+    found = _known(refer_inbox.decide(_bridge(site), _client(site), id, verb, **said))
     to = refer_inbox.DECISIONS[verb].to
     emit(found, as_json=as_json, text=lambda: f"{id} is {to}, version {found['version']}")
+
+
+def _client(site: str) -> Client:
+    return Client(site, "command-line", "fhir-bridge referrals", "clinic", clock.utc_now())
 
 
 def _bridge(site: str) -> Bridge:
@@ -104,6 +150,7 @@ def _known(found: dict[str, Any] | None) -> dict[str, Any]:
 
 def _line(one: dict[str, Any]) -> str:
     asked = one["record"]["referral"]
-    return (
+    said = (
         f"{one['id']}  {one['status']}  {asked['urgency']}  {asked['requested']['treatment']}  {one['received_at']}  from {one['sender']}"
     )
+    return said + ("  WHOSE PATIENT?" if one["match"]["verdict"] == "open" else "")

@@ -44,19 +44,19 @@ def shown(tx: Transaction, match: Match, told: Patient) -> dict[str, Any]:
     return {"verdict": match.verdict, "hospital": match.hospital, "told": told, "candidates": listed}
 
 
-def decided(bridge: Bridge, client: Client, referral: str, told: Patient, *, patient: str | None, new: bool) -> Patient:
+def decided(bridge: Bridge, client: Client, stands: Match, told: Patient, *, patient: str | None, new: bool) -> Patient:
     """The patient a person chose: a known one, or with `new` one of the clinic's number `patient` or of a number of ours.
 
     Raises `Refused` when the words fit nobody.
     """
     refer_match.catch_up(bridge, client.tenant)
-    wanted = patient or _own(referral)
+    wanted = patient or _own(stands.referral)
     mine = wanted == told["id"]
     with bridge.store.reading() as tx:
         known = {} if mine else refer_match.details(tx, client.tenant, [wanted]).get(wanted, {})
     if new and known:
         raise Refused([Fault("patient", "is the number of a patient who is known; leave new out to join them, or choose another number")])
-    if not new and not known:
+    if not new and not known and not (mine and stands.verdict == "joined"):
         raise Refused([Fault("patient", "is no patient known here; name one of the candidates, or say new")])
     return together(known, told, wanted)
 

@@ -29,7 +29,8 @@ def blueprint(bridge: Bridge) -> Blueprint:
     def list_referrals() -> dict[str, Any]:
         limit = _limit(request.args.get("limit", "50"))
         after = _seen(request.args["cursor"]) if "cursor" in request.args else None
-        found = refer_inbox.listing(bridge, g.client.tenant, status=request.args.get("status"), after=after, limit=limit + 1)
+        undecided, status = _undecided(request.args.get("match")), request.args.get("status")
+        found = refer_inbox.listing(bridge, g.client.tenant, status=status, undecided=undecided, after=after, limit=limit + 1)
         page: dict[str, Any] = {"referrals": found[:limit]}
         return page | ({"next": _cursor(found[limit - 1])} if len(found) > limit else {})
 
@@ -41,6 +42,7 @@ def blueprint(bridge: Bridge) -> Blueprint:
             raise _unknown()
         return found
 
+    routes.post("/<string:referral_id>/match", endpoint="match")(routes.doc(**referrals_docs.MATCH)(_matcher(bridge)))
     for verb in refer_inbox.DECISIONS:
         routes.post(f"/<string:referral_id>/{verb}", endpoint=verb)(routes.doc(**referrals_docs.decision(verb))(_decider(bridge, verb)))
     return routes
@@ -49,21 +51,45 @@ def blueprint(bridge: Bridge) -> Blueprint:
 def _decider(bridge: Bridge, verb: str) -> Callable[[str], Response]:
     def decide(referral_id: str) -> Response:
         said = _said()
-        try:
-            found = refer_inbox.decide(bridge, g.client, referral_id, verb, **said) if clinic_api.may_be_id(referral_id) else None
-        except refer_inbox.NotNow as not_now:
-            raise Problem(HTTPStatus.CONFLICT, str(not_now)) from None
-        if found is None:
-            raise _unknown()
-        return clinic_api.accepted(found)
+        return _answer(referral_id, lambda: refer_inbox.decide(bridge, g.client, referral_id, verb, **said))
 
     return decide
 
 
-def _said() -> dict[str, Any]:
-    """The body's reason and sessions; a decision that needs no words needs no body."""
+def _matcher(bridge: Bridge) -> Callable[[str], Response]:
+    def match(referral_id: str) -> Response:
+        said = _body("patient", "new")
+        if not isinstance(said.get("patient", ""), str) or not clinic_api.may_be_id(said.get("patient", "P")):
+            raise Refused([Fault("patient", "must be the number of a patient")])
+        if not isinstance(said.get("new", False), bool):
+            raise Refused([Fault("new", "must be true or false")])
+        return _answer(referral_id, lambda: refer_inbox.match(bridge, g.client, referral_id, **said))
+
+    return match
+
+
+def _answer(referral_id: str, decide: Callable[[], dict[str, Any] | None]) -> Response:
+    """What a decision came to: 202, 404 for no such referral, 409 when it is not its turn."""
+    try:
+        found = decide() if clinic_api.may_be_id(referral_id) else None
+    except refer_inbox.NotNow as not_now:
+        raise Problem(HTTPStatus.CONFLICT, str(not_now)) from None
+    if found is None:
+        raise _unknown()
+    return clinic_api.accepted(found)
+
+
+def _body(*names: str) -> dict[str, Any]:
+    """The fields of a decision; one that needs no words needs no body."""
     document = intake.read_object(request)[0] if request.get_data(cache=True) else {}
-    faults = [Fault(name[:40], "is no field of a decision") for name in document if name not in ("reason", "sessions")]
+    if faults := [Fault(name[:40], "is no field of a decision") for name in document if name not in names]:
+        raise Refused(faults)
+    return document
+
+
+def _said() -> dict[str, Any]:
+    """The body's reason and sessions."""
+    document, faults = _body("reason", "sessions"), []
     sessions = document.get("sessions", [])
     if not isinstance(document.get("reason", ""), str):
         faults.append(Fault("reason", "must be text"))
@@ -76,6 +102,12 @@ def _said() -> dict[str, Any]:
 
 def _unknown() -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, "No referral of yours has this id.")
+
+
+def _undecided(said: str | None) -> bool:
+    if said not in (None, "open"):
+        raise Refused([Fault("match", "must be open: those for which a person must say whose patient it is")])
+    return said == "open"
 
 
 def _limit(said: str) -> int:

@@ -7,13 +7,19 @@ from fhir_bridge.web.clinic_docs import STORED, as_json, errors
 
 _ITEM: dict[str, Any] = {
     "type": "object",
-    "required": ["id", "version", "status", "received_at", "sender", "record"],
+    "required": ["id", "version", "status", "received_at", "sender", "match", "record"],
     "properties": {
         "id": {"type": "string"},
         "version": {"type": "integer"},
         "status": {"enum": list(words.REFERRAL_STATES)},
         "received_at": {"type": "string", "format": "date-time"},
         "sender": {"type": "string", "description": "The hospital's client that sent it."},
+        "match": {
+            "type": "object",
+            "required": ["verdict"],
+            "description": "Whose patient it is: `open` waits for a person and goes to no hospital until then.",
+            "properties": {"verdict": {"enum": ["open", "joined", "new"]}},
+        },
         "record": {"$ref": "#/components/schemas/referral"},
     },
 }
@@ -34,6 +40,7 @@ LIST: dict[str, Any] = {
     "summary": "The referrals of this site, the newest first",
     "parameters": [
         _parameter("status", "Only those that stand here.", enum=list(words.REFERRAL_STATES)),
+        _parameter("match", "`open`: those for which a person must say whose patient it is.", enum=["open"]),
         _parameter("limit", "How many at most.", type="integer", minimum=1, maximum=200, default=50),
         _parameter("cursor", "`next` of the page before.", type="string"),
     ],
@@ -45,23 +52,56 @@ GET: dict[str, Any] = {
     "responses": {"200": {"description": "The record and its deliveries.", "content": as_json("Progress")}, **errors("401", "404", "503")},
 }
 _SESSIONS = {"sessions": {"type": "array", "items": {"type": "string"}, "description": "Numbers of the sessions that answer the referral."}}
+_REASON = {"reason": {"type": "string", "description": "Why; the hospital reads it."}}
 _BODIES: dict[str, dict[str, Any]] = {
     "accept": {},
-    "decline": {"reason": {"type": "string", "description": "Why; the hospital reads it."}},
+    "decline": _REASON,
     "schedule": _SESSIONS,
     "complete": _SESSIONS,
+    "hold": _REASON,
+    "cancel": _REASON,
+    "fail": _REASON,
+}
+_ABOUT = {
+    "accept": "Take the patient, or take a referral up again that was on hold",
+    "decline": "Do not take the patient, and say why",
+    "schedule": "Say that sessions are planned",
+    "complete": "Say that all that was asked for is done",
+    "hold": "Put the referral on hold, and say why",
+    "cancel": "Cancel what was begun, and say why",
+    "fail": "Say that what was begun could not be carried out, and why",
+}
+MATCH: dict[str, Any] = {
+    "operationId": "matchReferral",
+    "summary": "Say whose patient it is",
+    "description": "A known patient's number joins the referral to them; `new` makes a patient, under the number given or one of ours. "
+    "GET shows the candidates beside what the hospital told. What was held back goes to the hospital with this.",
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"patient": {"type": "string", "examples": ["P-1"]}, "new": {"type": "boolean"}},
+                    "additionalProperties": False,
+                }
+            }
+        },
+    },
+    "responses": {"202": STORED, **errors("400", "401", "404", "409", "413", "415", "422", "503")},
 }
 
 
 def decision(verb: str) -> dict[str, Any]:
     """The description of `POST …/{verb}`."""
     schema = {"type": "object", "properties": _BODIES[verb], "additionalProperties": False}
-    if verb == "decline":
+    reasoned = "reason" in _BODIES[verb]
+    if reasoned:
         schema["required"] = ["reason"]
     return {
         "operationId": f"{verb}Referral",
-        "summary": f"{verb.capitalize()} the referral; the hospital is told",
+        "summary": f"{_ABOUT[verb]}; the hospital is told",
         "description": "Once made, the same decision again gets the same answer; 409 when the referral stands where it cannot be made.",
-        "requestBody": {"required": verb == "decline", "content": {"application/json": {"schema": schema}}},
+        "requestBody": {"required": reasoned, "content": {"application/json": {"schema": schema}}},
         "responses": {"202": STORED, **errors("400", "401", "404", "409", "413", "415", "422", "503")},
     }

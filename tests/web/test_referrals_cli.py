@@ -61,7 +61,7 @@ def test_a_referral_is_carried_to_its_end(referral: str):
 def test_a_decision_that_cannot_be_made_is_said(referral: str):
     assert run("decline", referral, "--reason", "No chair is free.") == (0, f"{referral} is declined, version 2")
     code, printed = run("accept", referral)
-    assert (code, printed) == (1, "The referral is declined; accept is for one that is submitted or received.")
+    assert (code, printed) == (1, "The referral is declined; accept is for one that is submitted or received or on-hold.")
 
 
 def test_an_unknown_number_and_an_unknown_site_are_refused(referral: str):
