@@ -9,6 +9,7 @@ from fhir_bridge.store import (  # noqa: F401  # each adds its own tables to the
     referral_tables,
     schedule_tables,
     sign_in_tables,
+    webhook_tables,
 )
 from fhir_bridge.store.tables import metadata
 
