@@ -6,7 +6,7 @@ a dispatch (PostgreSQL), one tick goes to one of all schedulers; else each looks
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from fhir_bridge.store import schedule_runs, schedules
@@ -15,7 +15,7 @@ from fhir_bridge.store.schedule_runs import Busy, Run, RunLost
 from fhir_bridge.store.schedules import Schedule, Wanted
 from fhir_bridge.sync import run, schedule
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.run import Limits, Tell
+from fhir_bridge.sync.run import Limits, Tell, Work
 from fhir_bridge.sync.schedule_works import WORKS
 
 AT_ONCE = 4  # runs one scheduler has in hand
@@ -27,8 +27,9 @@ log = logging.getLogger(__name__)
 class Scheduler:
     """Runs what is due, for every site of the bridge."""
 
-    def __init__(self, bridge: Bridge, *, tell: Tell = lambda _: None) -> None:
+    def __init__(self, bridge: Bridge, *, works: Mapping[str, Work] = WORKS, tell: Tell = lambda _: None) -> None:
         self._bridge = bridge
+        self._works = works
         self._tell = tell
         self._slots = threading.BoundedSemaphore(AT_ONCE)
         self._stop = threading.Event()
@@ -118,7 +119,7 @@ class Scheduler:
     def _carried_out(self, begun: Run, limits: Limits) -> Run:
         missed = f", for {begun.missed} missed ones too" if begun.missed else ""
         self._tell(f"run {begun.number} begins: {begun.what}, {begun.schedule or begun.actor}{missed}")
-        return run.carry_out(self._bridge, begun, WORKS, limits=limits, stopping=self._stop.is_set)
+        return run.carry_out(self._bridge, begun, self._works, limits=limits, stopping=self._stop.is_set)
 
     def _told(self, ended: Run) -> None:
         counts = ", ".join(f"{count} {name}" for name, count in run.totals(ended).items()) or "nothing to do"
