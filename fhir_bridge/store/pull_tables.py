@@ -22,7 +22,6 @@ pulls = Table(
     Column("since", UTCDateTime),
     Column("server_clock", UTCDateTime),
     Column("finished_at", UTCDateTime),
-    Column("trusted_from", UTCDateTime),
     Column("frozen_at", UTCDateTime),
     Column("frozen_why", String),
     CheckConstraint("(lease_until IS NULL) = (lease_holder IS NULL)", name="whole_lease"),

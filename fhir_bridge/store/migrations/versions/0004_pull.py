@@ -31,7 +31,6 @@ def _pulls() -> None:
         sa.Column("since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("server_clock", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("trusted_from", sa.DateTime(timezone=True), nullable=True),
         sa.Column("frozen_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("frozen_why", sa.String(), nullable=True),
         sa.CheckConstraint("(lease_until IS NULL) = (lease_holder IS NULL)", name=op.f("ck_pulls_whole_lease")),
