@@ -6,10 +6,12 @@ import click
 
 from fhir_bridge import bootstrap
 from fhir_bridge.cli.output import emit, json_option, site_option
+from fhir_bridge.cli.senders import keep, sender_options
 from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.settings import Settings
 from fhir_bridge.store import clients
 from fhir_bridge.store.database import Store
+from fhir_bridge.store.senders import Sender
 
 
 @click.group("clients")
@@ -21,15 +23,17 @@ def command() -> None:
 @click.argument("id")
 @click.option("--name", help="Who it is, for people.  [default: the id]")
 @click.option("--kind", type=click.Choice(clients.KINDS), default="clinic", show_default=True)
+@sender_options
 @site_option
 @json_option
-def add(id: str, name: str | None, kind: str, site: str, as_json: bool) -> None:
+def add(id: str, name: str | None, kind: str, site: str, as_json: bool, **sender: str | None) -> None:
     """Add a client and print its key, which cannot be shown again."""
     settings = Settings.from_environ()
     if site not in settings.sites:
         raise Refused([Fault("--site", f"no site {site!r} is set; known: {', '.join(settings.sites)}")])
     with _store(settings).transaction() as tx:
         key = clients.add(tx, tenant=site, id=id, name=name or id, kind=kind, now=tx.now)
+        keep(tx, settings, Sender(site, id, **sender), kind=kind)
     emit({"site": site, "id": id, "kind": kind, "key": key}, as_json=as_json, text=lambda: key)
 
 

@@ -25,6 +25,13 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "decline-referral": "declined",
         "schedule-referral": "scheduled",
         "complete-referral": "completed",
+        "hold-referral": "on-hold",
+        "cancel-referral": "cancelled",
+        "fail-referral": "failed",
+        "match-referral": "matched",  # a person said whose patient it is
+        "ask-whose-patient": "undecided",  # a session of somebody else names the referral
+        "follow-referral": "followed",  # the session that answers it moved it
+        "fetch-failed": "not-fetched",  # a Task's order could not be fetched at its sender
         "delivered": "delivered",
         "stopped": "stopped",
         "retry": "retried",
