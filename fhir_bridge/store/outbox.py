@@ -86,6 +86,13 @@ def open_attempt(tx: Transaction, delivery: Delivery) -> Attempt | None:
     return tx.one(Attempt, _open(), this_tenant=delivery.tenant, this_hospital=delivery.hospital, this_lane=delivery.lane, seq=delivery.seq)
 
 
+def in_flight(tx: Transaction, tenant: str, hospital: str, lane: str) -> tuple[str, str, int] | None:
+    """(kind, id, version) of the record of the lane whose call has no outcome yet: a lane has at most one."""
+    here = {"this_tenant": tenant, "this_hospital": hospital, "this_lane": lane}
+    row = tx.first(_flying(), **here)
+    return (row[0], row[1], row[2]) if row else None
+
+
 def attempts_of(tx: Transaction, delivery: Delivery) -> list[Attempt]:
     """Every attempt of the delivery, the first first."""
     found = (select(*(table.c[name] for name in Attempt.__slots__)).where(*_of(table, delivery)) for table in (attempts, archived_attempts))
@@ -191,6 +198,13 @@ def _open() -> Select[*tuple[Any, ...]]:
     here = [attempts.c[name] == bindparam(f"this_{name}") for name in ("tenant", "hospital", "lane")]
     columns = (attempts.c[name] for name in Attempt.__slots__)
     return select(*columns).where(*here, attempts.c.seq == bindparam("seq"), attempts.c.outcome.is_(None))
+
+
+@cache
+def _flying() -> Select[*tuple[Any, ...]]:
+    same = [attempts.c[name] == deliveries.c[name] for name in ("tenant", "hospital", "lane", "seq")]
+    here = [attempts.c[name] == bindparam(f"this_{name}") for name in ("tenant", "hospital", "lane")]
+    return select(deliveries.c.kind, deliveries.c.record_id, deliveries.c.version).where(*same, *here, attempts.c.outcome.is_(None))
 
 
 @cache

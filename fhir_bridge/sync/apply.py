@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from fhir_bridge.hospital.seen import Seen
+from fhir_bridge import documents
+from fhir_bridge.hospital.seen import Seen, of_resource
 from fhir_bridge.store import links
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.sync import apply_whole, held
@@ -43,6 +44,18 @@ def apply_page(bridge: Bridge, tx: Transaction, *, tenant: str, hospital: str, s
     if changed:
         counts.update(_apply(page, changed).values())
     return Applied(counts)
+
+
+def met(bridge: Bridge, tx: Transaction, *, tenant: str, hospital: str, rows: Sequence[links.Link]) -> set[str]:
+    """A delivery looked at what it may have written, and met `rows`: those (by our key) that the hospital had changed meanwhile.
+
+    Their change is applied as a pull would have, so that the delivery does not write over it.
+    """
+    page = Page(bridge, tx, tenant, hospital)
+    known = {row.ours for row in links.of_ours(tx, tenant, hospital, [row.ours for row in rows]) if row.theirs and row.seen}
+    shown = {row.ours: of_resource(documents.loads(row.seen)) for row in rows if row.seen and row.ours in known}
+    outcomes = _apply(page, list(shown.values())) if shown else {}
+    return {ours for ours, one in shown.items() if outcomes.get(one.theirs, "decorated") != "decorated"}
 
 
 def _latest(seen: Sequence[Seen]) -> dict[str, Seen]:

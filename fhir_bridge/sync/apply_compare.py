@@ -31,15 +31,16 @@ class Decision:
     disputed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
 
-def decide(before: Leaves, after: Leaves, *, sent: Leaves, ours: Leaves) -> Decision:
+def decide(before: Leaves, after: Leaves, *, sent: Leaves, ours: Leaves, flying: Leaves) -> Decision:
     """A change of the hospital to its own field is applied; to the clinic's, or to one that the clinic changed too, is disputed.
 
-    `before` is what the hospital showed last, `sent` what we said last (it may keep less than it is sent).
+    `before` is what the hospital showed last, `sent` what we said last (it may keep less than it is sent), `flying` what is on
+    its way to it and may have arrived.
     """
     found = Decision()
     for path in changes(before, after):
         base, theirs, mine = (leaves.get(path, NOTHING) for leaves in (before, after, ours))
-        if equal(mine, theirs):
+        if equal(mine, theirs) or (flying and equal(flying.get(path, NOTHING), theirs)):
             continue
         if owner(path) == "hospital" and (equal(mine, base) or equal(mine, sent.get(path, NOTHING))):
             found.applied[path] = theirs

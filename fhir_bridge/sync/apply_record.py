@@ -11,12 +11,12 @@ from fhir_bridge.clinic.leaves import built, flat, schema_path
 from fhir_bridge.errors import Refused
 from fhir_bridge.hospital.entries import etag_of
 from fhir_bridge.hospital.seen import Seen
-from fhir_bridge.store import audit, conflicts, links, records
+from fhir_bridge.store import audit, conflicts, links, outbox, records
 from fhir_bridge.store.conflicts import Conflict, Word
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.sync import apply_compare as compare
 from fhir_bridge.sync import held
-from fhir_bridge.sync.accept import accept_within, read
+from fhir_bridge.sync.accept import accept_within, lane_of, read
 from fhir_bridge.sync.apply_compare import NOTHING, Decision, Leaves
 from fhir_bridge.sync.bridge import Bridge, Site
 from fhir_bridge.sync.convert import summed_up
@@ -80,7 +80,8 @@ def apply_record(page: Page, kind: str, id: str, fresh: Mapping[str, Seen]) -> d
     shown = {key: one.resource for key, one in fresh.items() if one.resource is not None}
     after = {key: replace(link, document=shown.get(key, link.document)) for key, link in before.items()}
     then, now = (compare.read(page.site, kind, each) for each in (before, after))
-    decision = compare.decide(then, now, sent=compare.read_sent(page.site, kind, before), ours=about.leaves)
+    flying = in_flight(page, about)
+    decision = compare.decide(then, now, sent=compare.read_sent(page.site, kind, before), ours=about.leaves, flying=flying)
     said_by = compare.speakers(page.site, kind, before, shown, (*decision.applied, *decision.disputed))
     mine = about.leaves
     about, decision = _next_version(page, about, decision)
@@ -94,6 +95,16 @@ def apply_record(page: Page, kind: str, id: str, fresh: Mapping[str, Seen]) -> d
     _keep(page, about, rows, fresh, outcomes)
     _count_turns(page, about, rows, fresh, [key for key, outcome in outcomes.items() if outcome != "decorated"])
     return outcomes
+
+
+def in_flight(page: Page, about: About) -> Leaves:
+    """The fields of the version that is on its way to this hospital now and may have arrived: what shows it is our own word."""
+    lane = lane_of(page.tenant, str(about.leaves["patient.id"]))
+    flying = outbox.in_flight(page.tx, page.tenant, page.hospital, lane)
+    stored = records.version(page.tx, page.tenant, *flying) if flying else None
+    if stored is None:
+        return {}
+    return flat(page.site.records.kinds[stored.kind].schema, documents.loads(stored.document, max_bytes=len(stored.document)))
 
 
 def _next_version(page: Page, about: About, decision: Decision) -> tuple[About, Decision]:

@@ -15,15 +15,15 @@ from fhir_bridge.hospital.plan import Plan, plan
 from fhir_bridge.store import outbox, records
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.outbox import Attempt, Delivery, Lease, LeaseLost
-from fhir_bridge.sync import call, held, look, newer, visible
+from fhir_bridge.sync import apply_delivery, call, held, look, newer, visible
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.convert import checked, summed_up
-from fhir_bridge.sync.job import Done, End, Job, Outage, Stopped, Wait
+from fhir_bridge.sync.dispatch import Lane
+from fhir_bridge.sync.job import Done, End, Job, Outage, Overtaken, Stopped, Wait
 from fhir_bridge.sync.settle import settle
 from fhir_bridge.sync.statement import capabilities
 from fhir_bridge.sync.steps import take_all
 
-Lane = tuple[str, str, str]  # tenant, hospital, lane
 Ended = Callable[[Delivery, End], object]
 DEADLY = 3  # a delivery at whose hands so many workers died is not tried by another
 
@@ -60,6 +60,12 @@ def _lease(tx: Transaction, bridge: Bridge, worker: str, lane: Lane | None) -> L
         return outbox.lease(tx, worker=worker, seconds=bridge.lease_seconds)
     tenant, hospital, name = lane
     return outbox.lease_lane(tx, tenant=tenant, hospital=hospital, lane=name, worker=worker, seconds=bridge.lease_seconds)
+
+
+def answer(bridge: Bridge, lane: Lane, *, worker: str, stopping: Callable[[], bool]) -> None:
+    """Drain `lane` until nothing in it is due. Again after each release: what came in the last moment found the lane taken."""
+    while not stopping() and work_once(bridge, worker=worker, lane=lane, stopping=stopping):
+        pass
 
 
 def drain(bridge: Bridge, lease: Lease, *, stopping: Callable[[], bool] = lambda: False, ended: Ended = lambda *_: None) -> None:
@@ -116,30 +122,38 @@ def _job(bridge: Bridge, lease: Lease, delivery: Delivery) -> Job | End:
 
 
 def _run(job: Job) -> End:
-    planned, links = _plan(job)
+    if isinstance(found := _plan(job), Overtaken):
+        return found
+    planned, links = found
     if attempt := _open_attempt(job.bridge, job.delivery):
         writes = next((step.writes for step in planned.steps if call.label(step) == attempt.step), None)
         if writes is None:  # the mapping or the hospital changed since: look for everything
             writes = tuple(write for step in planned.steps for write in step.writes)
         if (end := look.verify(job, attempt, writes=writes, links=links)) is not None:
             return end
-        planned, links = _plan(job)
+        if isinstance(found := _plan(job), Overtaken):
+            return found
+        planned, links = found
     return take_all(job, planned, links)
 
 
-def _plan(job: Job) -> tuple[Plan, dict[str, Link]]:
+def _plan(job: Job) -> tuple[Plan, dict[str, Link]] | Overtaken:
     delivery = job.delivery
     with job.bridge.store.reading() as tx:
         stored = records.version(tx, delivery.tenant, delivery.kind, delivery.record_id, delivery.version)
     assert stored is not None, "a delivery's record is there by foreign key"  # noqa: S101
     record = summed_up(job.site.mapping, documents.loads(stored.document, max_bytes=len(stored.document)))
     fresh = job.site.mapping.to_fhir(record)
-    links = held.load(job, [f"{resource['resourceType']}/{resource['id']}" for resource in fresh.resources])
+    keys = [f"{resource['resourceType']}/{resource['id']}" for resource in fresh.resources]
+    links = held.load(job, keys)
+    if (alone := apply_delivery.left_alone(job, stored, keys)) is None:
+        return Overtaken()
     links = visible.looked(job, fresh.resources, links)
     onto = held.as_ours(links)
     written = checked(job.site.mapping.to_fhir(record, onto=onto) if onto else fresh)
-    retracted = held.only_here(job, written.retracted)
-    return plan(job.capabilities, written.resources, newer.stands(job, stored, written.resources, links), retracted=retracted), links
+    retracted = [one for one in held.only_here(job, written.retracted) if f"{one['resourceType']}/{one['id']}" not in alone]
+    stands = newer.stands(job, stored, written.resources, links, alone=alone)
+    return plan(job.capabilities, written.resources, stands, retracted=retracted), links
 
 
 def _open_attempt(bridge: Bridge, delivery: Delivery) -> Attempt | None:

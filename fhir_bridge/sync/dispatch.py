@@ -1,23 +1,16 @@
 """Where workers are called to a lane: on PostgreSQL, within the transaction that gives it work; on SQLite the worker looks itself."""
 
-from collections.abc import Callable
-
 from fhir_bridge.store import outbox
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.deliver import Lane, work_once
+
+Lane = tuple[str, str, str]  # tenant, hospital, lane
 
 
 def call(bridge: Bridge, tx: Transaction, lane: Lane) -> None:
     """Have `lane`, to which `tx` just gave work, drained after the commit. The caller holds the lane's row (`outbox.enqueue` does)."""
     if bridge.dispatch is not None:
         bridge.dispatch.call(tx, lane)
-
-
-def answer(bridge: Bridge, lane: Lane, *, worker: str, stopping: Callable[[], bool]) -> None:
-    """Drain `lane` until nothing in it is due. Again after each release: what came in the last moment found the lane taken."""
-    while not stopping() and work_once(bridge, worker=worker, lane=lane, stopping=stopping):
-        pass
 
 
 def due(bridge: Bridge, limit: int) -> list[Lane]:

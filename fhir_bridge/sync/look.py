@@ -15,7 +15,7 @@ from fhir_bridge.hospital.parts import Link, Write
 from fhir_bridge.hospital.verify import Adopt, Nothing, Several, found, is_whole, searches, together
 from fhir_bridge.store import outbox
 from fhir_bridge.store.outbox import Attempt, Delivery
-from fhir_bridge.sync import held, repeats
+from fhir_bridge.sync import apply, held, repeats
 from fhir_bridge.sync.job import End, Job, Outage, Stopped, Wait
 
 SETTLE = timedelta(minutes=10)
@@ -104,7 +104,8 @@ def _adopt(
     known = held.known(links) | {entry.key: held.reference(entry) for _, entry in adopted}
     rows = [held.row(job, write, entry, known=known, adopted=links.get(write.key, Link(""))) for write, entry in adopted]
     with job.bridge.store.transaction() as tx:
-        held.keep(tx, job, rows)
+        changed = apply.met(job.bridge, tx, tenant=job.delivery.tenant, hospital=job.delivery.hospital, rows=rows)
+        held.keep(tx, job, [row for row in rows if row.ours not in changed])
         detail = documents.dumps({"looked_for": len(findings), "found": len(adopted)})
         outbox.finish_attempt(tx, job.lease, attempt, "found" if adopted else "absent", detail)
         outbox.settle(tx, job.lease, job.delivery, state="pending", detail=repeats.remembered(job.delivery))

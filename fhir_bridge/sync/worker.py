@@ -11,7 +11,8 @@ from os import getpid
 from fhir_bridge.store.database import StoreError
 from fhir_bridge.sync import dispatch
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.deliver import Lane, work_once
+from fhir_bridge.sync.deliver import answer, work_once
+from fhir_bridge.sync.dispatch import Lane
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,6 @@ class Worker:
 
     def _answer(self, lane: Lane, stop: threading.Event) -> None:
         try:
-            dispatch.answer(self._bridge, lane, worker=self.name, stopping=stop.is_set)
+            answer(self._bridge, lane, worker=self.name, stopping=stop.is_set)
         except StoreError as error:
             log.warning("the database refused: %s", error)
