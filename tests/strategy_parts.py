@@ -183,4 +183,5 @@ REFERRAL = part(
     placer=maybe(part(system=URI, value=texts(20))),
     attachments=maybe(rows("id", id=ids(), **ATTACHMENT)),
     sessions=maybe(rows("id", id=ids())),
+    summaries=maybe(rows("id", id=ids())),
 )
