@@ -14,7 +14,6 @@ from typing import Any
 from sqlalchemy import Column, bindparam, or_, select, update
 
 from fhir_bridge.errors import BridgeError
-from fhir_bridge.faults import fault_point
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.sign_in_tables import client_keys
 from fhir_bridge.store.tables import clients as table
@@ -91,15 +90,10 @@ def keep(tx: Transaction, *, tenant: str, id: str, kind: str, shown: str, now: d
 
 
 def end_keys(tx: Transaction, *, tenant: str, id: str, kind: str, at: datetime) -> int:
-    """The client's keys of this kind end at `at`, or earlier where they would have; how many are so shortened.
-
-    Called before a new one is given; fault point R3 is where neither is decided yet.
-    """
+    """The client's keys of this kind end at `at`, or earlier where they would have; how many are so shortened."""
     theirs = update(client_keys).where(client_keys.c.tenant == tenant, client_keys.c.client == id, client_keys.c.kind == kind)
     longer = theirs.where(or_(client_keys.c.ends_at.is_(None), client_keys.c.ends_at > at))
-    shortened = tx.execute(longer.values(ends_at=at)).rowcount
-    fault_point("R3")
-    return shortened
+    return tx.execute(longer.values(ends_at=at)).rowcount
 
 
 def authenticate(tx: Transaction, shown: str, *, kind: str = "key") -> Client | None:

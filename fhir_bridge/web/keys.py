@@ -11,12 +11,14 @@ from flask import Request, g, request
 from fhir_bridge.store.clients import Client
 from fhir_bridge.sync import sign_in, sign_in_scopes
 from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.web import hmac_signed
 from fhir_bridge.web.problems import Problem
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="fhir-bridge"'}
 SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "signed": hmac_signed.SECURITY_SCHEME,
 }
 _UNKNOWN = "This key is unknown or revoked; ask the bridge's administrator for one."
 _LETTERS = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}
@@ -24,7 +26,8 @@ _LETTERS = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}
 
 def let_in(bridge: Bridge, kind: str) -> None:
     """Makes the client of this kind who calls the request's (`g.client`); raises `Problem` 401 for anybody else."""
-    client = sign_in.caller(bridge, presented(request))
+    signed = hmac_signed.is_signed(request)
+    client = hmac_signed.caller(bridge, request) if signed else sign_in.caller(bridge, presented(request))
     if client is None or not _belongs(bridge, client, kind):
         raise refusal(_UNKNOWN)
     g.client, g.client_name = client, client.name
