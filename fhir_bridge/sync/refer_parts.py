@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 Node = Mapping[str, Any]
 _PHONE = re.compile(r"[+0-9(][-+0-9 ()./x]{0,39}")
@@ -64,6 +65,14 @@ def placer(order: Node, own_system: str) -> dict[str, str] | None:
     whose = [one for one in order.get("identifier", []) if one.get("system") not in (None, own_system) and one.get("value")]
     typed = [one for one in whose if any(coding.get("code") == "PLAC" for coding in one.get("type", {}).get("coding", []))]
     return next(({"system": one["system"], "value": one["value"]} for one in (*typed, *whose)), None)
+
+
+def named_by_id(order: Node, header: Node) -> dict[str, str] | None:
+    """The order's own UUID as its number: what BaRS's updates and cancellations name it by. Only a message's id outlives the message."""
+    try:
+        return {"system": "urn:ietf:rfc:3986", "value": UUID(str(order.get("id"))).urn} if header else None
+    except ValueError:
+        return None
 
 
 def notes(resource: Node) -> str:

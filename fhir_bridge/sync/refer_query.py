@@ -187,7 +187,7 @@ PARAMETERS = (
     Parameter("_lastUpdated", "date", EVERY, "when the referral last changed", _date("updated_at")),
     Parameter("identifier", "token", EVERY, "system|value, or the value alone", _identifier),
     Parameter("status", "token", (ORDER, TASK), "the resource's status", _status),
-    Parameter("patient", "reference", (ORDER, TASK), "the Patient, by its id here, or as patient.identifier by a number", _reference(PATIENT)),
+    Parameter("patient", "reference", (ORDER, TASK), "the Patient, by id; by number as patient.identifier", _reference(PATIENT)),
     Parameter("patient.identifier", "token", (ORDER, TASK), "the Patient's identifier", _patients_identifier),
     Parameter("subject", "reference", (ORDER, TASK), "the same as patient", _reference(PATIENT)),
     Parameter("authored", "date", (ORDER,), "when it was ordered", _date("authored_at")),

@@ -43,7 +43,7 @@ def read(site: Site, document: Any) -> Order:
     """Raises `Refused`, with every reason, when the document is no referral this clinic can read."""
     found = find(document)
     own = str(site.mapping.tables.site["system"])
-    placer = parts.placer(found.order, f"{own}/referral")
+    placer = parts.placer(found.order, f"{own}/referral") or parts.named_by_id(found.order, found.header)
     if placer is None:
         raise Refused(
             [Fault("ServiceRequest.identifier", "needs the order's number with its system: without it a repetition cannot be told")]
