@@ -79,6 +79,16 @@ class Store:
             for resource in resources:
                 draft.write(resource["resourceType"], resource["id"], document=resource, method="PUT")
 
+    def restore(self, place: int) -> None:
+        """The hospital restores a backup: what was committed after `place` was never there, and its version numbers come again."""
+        with self.lock:
+            kept = [version for version in self.log if version.place <= place]
+            self.versions, self.log = {}, []
+            self.by_type, self.by_identifier = defaultdict(dict), defaultdict(dict)
+            self._publish(kept)
+            if self._file:
+                self._file.execute("delete from version where place > ?", (place,))
+
     def close(self) -> None:
         """Lets go of the file."""
         if self._file:

@@ -50,14 +50,16 @@ def pull(
     types: Sequence[str] | None = None,
     dry_run: bool = False,
     tell: Callable[[str], None] = lambda _: None,
+    stopping: Callable[[], bool] = lambda: False,
     seconds: float = HOUR,
     overlap: timedelta = OVERLAP,
     page_size: int = PAGE_SIZE,
 ) -> Pulled:
     """Read what changed at `hospital` and apply it; a `dry_run` reads and applies, and keeps nothing.
 
-    Stops after `seconds`; the next pull goes on there. `overlap` is to be longer than the difference of the clocks and the
-    hospital's longest transaction together. Raises `Refused` for a hospital or type nobody knows, and the store's errors.
+    Stops after `seconds`, or when `stopping` says so; the next pull goes on there. `overlap` is to be longer than the difference
+    of the clocks and the hospital's longest transaction together. Raises `Refused` for a hospital or type nobody knows, and the
+    store's errors.
     """
     place = _known(bridge, tenant, hospital)
     wanted = _types(types)
@@ -66,7 +68,7 @@ def pull(
         return Pulled(hospital, {}, {}, {}, (found,), whole=False)
     run = Run(
         bridge, tenant, place, found, holder=bridge.new_id(), until=time.monotonic() + seconds,
-        dry=dry_run, overlap=overlap, page_size=page_size, tell=tell,
+        dry=dry_run, overlap=overlap, page_size=page_size, tell=tell, stopping=stopping,
     )  # fmt: skip
     whole = [_pull_type(run, type) for type in wanted]
     return Pulled(hospital, dict(run.counts), dict(run.applied), dict(run.ways), tuple(run.notes), all(whole))

@@ -28,8 +28,9 @@ Answers = Mapping[str, Seen | None]  # what the hospital answered when asked for
 
 @dataclass(slots=True)
 class Sorted:
-    """What a page holds of ours. `news` is by `Type/id`, the last word on each; `rows` is what is to be remembered."""
+    """What a page holds. `news` is by `Type/id`, the last word on each of ours; `rows` is what is to be remembered of them."""
 
+    strangers: list[Seen] = field(default_factory=list)
     news: dict[str, Seen] = field(default_factory=dict)
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
@@ -42,6 +43,7 @@ def store(run: Run, pull: Pull, seen: Sequence[Seen], *, current: bool, **cursor
 
     `current`: each is the state of now, as a search shows it.
     """
+    run.go_on(pull.type)
     answers: dict[str, Seen | None] = {}
     fault_point("P1")
     while True:
@@ -59,6 +61,7 @@ def store(run: Run, pull: Pull, seen: Sequence[Seen], *, current: bool, **cursor
 
 def store_asked(run: Run, pull: Pull, theirs: Sequence[str], **cursor: Any) -> Pull:
     """The same for resources that are asked for one by one."""
+    run.go_on(pull.type)
     answers = {each: ask(run, each) for each in theirs}
     fault_point("P1")
     with run.step() as tx:
@@ -100,10 +103,10 @@ def freeze(run: Run, pull: Pull, backwards: Sequence[str]) -> None:
 
 
 def _keep(run: Run, tx: Transaction, pull: Pull, found: Sorted, cursor: Mapping[str, Any]) -> Pull:
-    run.counts.update(found.words)
-    if found.news:
-        applied = apply_page(run.bridge, tx, tenant=run.tenant, hospital=run.hospital.name, seen=list(found.news.values()))
-        run.applied.update(applied.counts)
+    run.counts.update([*found.words, *("gone" if one.resource is None else "changed" for one in found.news.values())])
+    if news := [*found.news.values(), *found.strangers]:  # among the strangers may be what we wrote and never heard of
+        applied = apply_page(run.bridge, tx, tenant=run.tenant, hospital=run.hospital.name, seen=news)
+        run.applied.update({word: count for word, count in applied.counts.items() if word != "stranger"})
     fault_point("P2")
     pulls.saw(tx, pull, list(found.rows.values()))
     moved = pull if run.dry else pulls.move(tx, pull, seconds=run.bridge.lease_seconds, **cursor)
@@ -122,6 +125,7 @@ def _sort(
     for one in seen:
         if one.theirs not in known:
             found.words.append("strangers")
+            found.strangers += [one] if one.resource is not None else []
         elif one.theirs in busy:
             found.words.append("being written")
         else:
@@ -168,11 +172,12 @@ def _answered(found: Sorted, theirs: str, answer: Seen | None, known: list[Known
 
 def _take(found: Sorted, one: Seen, known: list[Known], *, now: datetime, new: bool) -> None:
     gone = one.resource is None
-    found.words.append(("gone" if gone else "changed") if new else "known")
     found.rows[one.theirs] = _row(one.id, mark(one), moment(one.last_updated), now=now, gone=gone)
     if new:
         found.news[one.theirs] = one
         known.append(Known(mark(one), now, moment(one.last_updated), gone))
+    else:
+        found.words.append("known")
 
 
 def _missed(found: Sorted, theirs: str, known: list[Known], missing: int, now: datetime) -> None:

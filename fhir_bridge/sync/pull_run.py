@@ -28,7 +28,7 @@ class _Undo(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """`until` (monotonic seconds) is when to stop; `dry` keeps nothing; `tell` says to a person how far it is.
+    """`until` (monotonic seconds) is when to stop, `stopping` says so before; `dry` keeps nothing; `tell` says how far it is.
 
     `counts` are by what became of each entry, `applied` what `apply_page` says of those that were new, `notes` the sentences a
     person should read, `ways` the mode of each type.
@@ -44,6 +44,7 @@ class Run:
     overlap: timedelta = OVERLAP
     page_size: int = PAGE_SIZE
     tell: Callable[[str], None] = lambda _: None
+    stopping: Callable[[], bool] = lambda: False
     counts: Counter[str] = field(default_factory=Counter)
     applied: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
@@ -54,6 +55,11 @@ class Run:
         if words not in self.notes:
             log.warning("%s: %s", self.hospital.name, words)
             self.notes.append(words)
+
+    def go_on(self, type: str) -> None:
+        """Raises `Stop` when this run is asked to end."""
+        if self.stopping():
+            raise Stop(f"{type}: asked to stop; the next pull goes on here")
 
     @contextmanager
     def step(self) -> Iterator[Transaction]:
