@@ -14,8 +14,9 @@ from fhir_bridge.cli.worker import run_until_stopped
 from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.settings import Settings
 from fhir_bridge.store.schedule_runs import Busy, Order, RunLost
-from fhir_bridge.sync import run
+from fhir_bridge.sync import run, schedule_preview
 from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.pull import thaw as thaw_type
 from fhir_bridge.sync.run import Limits, Tell
 from fhir_bridge.sync.schedule_works import WORKS
 
@@ -25,18 +26,36 @@ from fhir_bridge.sync.schedule_works import WORKS
 @click.option("--pull", is_flag=True, help="Fetch what the hospitals changed.  [default: both]")
 @click.option("--hospital", "hospitals", multiple=True, metavar="NAME", help="At this hospital only; may be said again.  [default: all]")
 @click.option("--site", help="Of this site only.  [default: all]")
+@click.option("--dry-run", is_flag=True, help="Say what would be done; send and store nothing.")
+@click.option("--thaw", nargs=2, metavar="HOSPITAL TYPE", help="Only let a frozen type be read again: a person has looked.")
+@click.option("--reason", default="", help="With --thaw: what was found; kept in the audit trail.")
 @json_option
-def command(push: bool, pull: bool, hospitals: tuple[str, ...], site: str | None, as_json: bool) -> None:
+def command(
+    push: bool,
+    pull: bool,
+    hospitals: tuple[str, ...],
+    site: str | None,
+    dry_run: bool,
+    thaw: tuple[str, str] | None,
+    reason: str,
+    as_json: bool,
+) -> None:
     """Do everything that is due now, once, and print how it went.
 
     Ends with 1 when a hospital failed, when another run does the same right now, or when one was taken for dead.
     """
+    if thaw:
+        _thaw(*thaw, site=site or "default", reason=reason, as_json=as_json)
+        return
     settings = Settings.from_environ()
     bootstrap.prepare(settings)
     bridge = bootstrap.bridge(settings)
     orders = _orders(bridge, "both" if push == pull else "push" if push else "pull", hospitals, site)
     if not orders:
         say("No hospital is configured; what is accepted is kept and waits.")
+    if dry_run:
+        _preview(bridge, orders, as_json=as_json)
+        return
     results: list[dict[str, Any]] = []
     stop = threading.Event()
     with progress() as tell:
@@ -44,6 +63,21 @@ def command(push: bool, pull: bool, hospitals: tuple[str, ...], site: str | None
     emit({"runs": results}, as_json=as_json, text=lambda: "\n".join(map(run_line, results)) or "nothing to do")
     if any(result["outcome"] not in ("done", "stopped") for result in results):
         raise click.exceptions.Exit(1)
+
+
+def _preview(bridge: Bridge, orders: list[Order], *, as_json: bool) -> None:
+    with progress() as tell:
+        parts = [part | {"site": order.tenant} for order in orders for part in schedule_preview.preview(bridge, order, tell=tell)]
+    emit({"parts": parts}, as_json=as_json, text=lambda: "\n".join(line for part in parts for line in schedule_preview.lines(part)))
+    if any("why" in part for part in parts):
+        raise click.exceptions.Exit(1)
+
+
+def _thaw(hospital: str, type: str, *, site: str, reason: str, as_json: bool) -> None:
+    settings = Settings.from_environ()
+    bootstrap.prepare(settings)
+    thaw_type(bootstrap.bridge(settings), tenant=site, hospital=hospital, type=type, who=getpass.getuser(), why=reason)
+    emit({"hospital": hospital, "type": type, "frozen": False}, as_json=as_json, text=lambda: f"{type} of {hospital} is read again")
 
 
 def _orders(bridge: Bridge, what: str, hospitals: tuple[str, ...], site: str | None) -> list[Order]:

@@ -49,6 +49,12 @@ def waiting(tx: Transaction, tenant: str | None = None, *, limit: int = 100) -> 
     return _open(tx, tenant, deliveries.c.state != "dead", limit)
 
 
+def due(tx: Transaction, tenant: str, hospital: str, now: datetime, *, limit: int = 100) -> list[Delivery]:
+    """Deliveries to one hospital that may be worked on now, the oldest first; whether it may be called is not asked."""
+    come = or_(deliveries.c.next_at.is_(None), deliveries.c.next_at <= now)
+    return _open(tx, tenant, and_(deliveries.c.hospital == hospital, *lanes.unblocked(), come), limit)
+
+
 def dead(tx: Transaction, tenant: str | None = None, *, limit: int = 100) -> list[Delivery]:
     """Deliveries stopped for a person, the oldest first."""
     return _open(tx, tenant, deliveries.c.state == "dead", limit)

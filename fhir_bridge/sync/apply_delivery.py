@@ -18,8 +18,11 @@ from fhir_bridge.sync.apply_record import About, Page, newest, open_conflict, wi
 from fhir_bridge.sync.job import Job
 
 
-def left_alone(job: Job, stored: Stored, keys: Sequence[str]) -> frozenset[str] | None:
-    """Those of `keys` (the record's resources) that this delivery must not write; None when a newer version takes its place."""
+def left_alone(job: Job, stored: Stored, keys: Sequence[str], *, dry: bool = False) -> frozenset[str] | None:
+    """Those of `keys` (the record's resources) that this delivery must not write; None when a newer version takes its place.
+
+    `dry`: nothing is stored, and a newer version that would be made now is not.
+    """
     delivery = job.delivery
     with job.bridge.store.reading() as tx:
         held = {one.ours for one in conflicts.holding(tx, delivery.tenant, delivery.hospital, keys)}
@@ -27,6 +30,8 @@ def left_alone(job: Job, stored: Stored, keys: Sequence[str]) -> frozenset[str] 
     differing = _differing(job, stored, words) if words else []
     if not differing:
         return frozenset(held)
+    if dry:
+        return frozenset(held | {word.ours for word in differing})
     with job.bridge.store.transaction() as tx:
         page = Page(job.bridge, tx, delivery.tenant, delivery.hospital)
         about = newest(page, delivery.kind, delivery.record_id)

@@ -15,11 +15,12 @@ from fhir_bridge.hospital.plan import Plan, plan
 from fhir_bridge.store import outbox, records
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.outbox import Attempt, Delivery, Lease, LeaseLost
-from fhir_bridge.sync import apply_delivery, call, held, look, newer, visible
+from fhir_bridge.sync import apply_delivery, call, held, look, newer, refer_messages, visible
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.convert import checked, summed_up
 from fhir_bridge.sync.dispatch import Lane
 from fhir_bridge.sync.job import Done, End, Job, Outage, Overtaken, Stopped, Wait
+from fhir_bridge.sync.refer_messages import Errand
 from fhir_bridge.sync.settle import settle
 from fhir_bridge.sync.statement import capabilities
 from fhir_bridge.sync.steps import take_all
@@ -85,11 +86,13 @@ def drain(bridge: Bridge, lease: Lease, *, stopping: Callable[[], bool] = lambda
 
 def deliver(bridge: Bridge, lease: Lease, delivery: Delivery) -> End:
     """Bring one delivery to an end, which is written down; raises `LeaseLost`."""
-    job = _job(bridge, lease, delivery)
-    if not isinstance(job, Job):
+    if delivery.worker_deaths >= DEADLY:
+        return _settled(bridge, lease, delivery, Stopped("worker-deaths"))
+    job = refer_messages.errand(bridge, lease, delivery) or _job(bridge, lease, delivery)
+    if not isinstance(job, Job | Errand):
         return _settled(bridge, lease, delivery, job)
     try:
-        end = _run(job)
+        end = refer_messages.run(job) if isinstance(job, Errand) else _run(job)
     except LeaseLost:
         raise
     except Refused as refused:  # what was fit for sending when it was accepted no longer is: the mapping changed
@@ -107,8 +110,6 @@ def _settled(bridge: Bridge, lease: Lease, delivery: Delivery, end: End) -> End:
 
 
 def _job(bridge: Bridge, lease: Lease, delivery: Delivery) -> Job | End:
-    if delivery.worker_deaths >= DEADLY:
-        return Stopped("worker-deaths")
     site, hospital = bridge.sites.get(delivery.tenant), bridge.hospitals.get(delivery.hospital)
     if site is None or hospital is None:
         return Wait("the site or the hospital is not configured any more", after=600, counted=False, doubt=delivery.state == "ambiguous")
@@ -122,7 +123,7 @@ def _job(bridge: Bridge, lease: Lease, delivery: Delivery) -> Job | End:
 
 
 def _run(job: Job) -> End:
-    if isinstance(found := _plan(job), Overtaken):
+    if isinstance(found := planned_now(job), Overtaken):
         return found
     planned, links = found
     if attempt := _open_attempt(job.bridge, job.delivery):
@@ -131,13 +132,18 @@ def _run(job: Job) -> End:
             writes = tuple(write for step in planned.steps for write in step.writes)
         if (end := look.verify(job, attempt, writes=writes, links=links)) is not None:
             return end
-        if isinstance(found := _plan(job), Overtaken):
+        if isinstance(found := planned_now(job), Overtaken):
             return found
         planned, links = found
     return take_all(job, planned, links)
 
 
-def _plan(job: Job) -> tuple[Plan, dict[str, Link]] | Overtaken:
+def planned_now(job: Job, *, dry: bool = False) -> tuple[Plan, dict[str, Link]] | Overtaken:
+    """How the delivery's record goes to its hospital, from what that held when last seen, and what that was.
+
+    What it did not show before is looked at again, and stored; a `dry` run only reads what is stored. Raises `Refused` when the
+    record no longer maps.
+    """
     delivery = job.delivery
     with job.bridge.store.reading() as tx:
         stored = records.version(tx, delivery.tenant, delivery.kind, delivery.record_id, delivery.version)
@@ -146,9 +152,9 @@ def _plan(job: Job) -> tuple[Plan, dict[str, Link]] | Overtaken:
     fresh = job.site.mapping.to_fhir(record)
     keys = [f"{resource['resourceType']}/{resource['id']}" for resource in fresh.resources]
     links = held.load(job, keys)
-    if (alone := apply_delivery.left_alone(job, stored, keys)) is None:
+    if (alone := apply_delivery.left_alone(job, stored, keys, dry=dry)) is None:
         return Overtaken()
-    links = visible.looked(job, fresh.resources, links)
+    links = links if dry else visible.looked(job, fresh.resources, links)
     onto = held.as_ours(links)
     written = checked(job.site.mapping.to_fhir(record, onto=onto) if onto else fresh)
     retracted = [one for one in held.only_here(job, written.retracted) if f"{one['resourceType']}/{one['id']}" not in alone]

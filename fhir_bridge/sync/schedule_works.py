@@ -7,8 +7,10 @@ from datetime import timedelta
 from fhir_bridge.store import dead_letters, hospitals, outbox
 from fhir_bridge.store.outbox import Delivery
 from fhir_bridge.sync import archiving
+from fhir_bridge.sync import pull as pulling
 from fhir_bridge.sync.deliver import Ended, work_once
 from fhir_bridge.sync.job import Done, End, Outage, Overtaken, Stopped
+from fhir_bridge.sync.pull_run import Stop
 from fhir_bridge.sync.run import Leg, PartFailed, Work
 
 AT_ONCE = 100  # lanes looked up at a time
@@ -38,6 +40,25 @@ def push(leg: Leg) -> Mapping[str, int]:
     return counts
 
 
+def pull(leg: Leg) -> Mapping[str, int]:
+    """Read what changed at the hospital and apply it. Counts what `sync.pull` counts, and what became of the changes.
+
+    Raises `PartFailed` when not every type was read to its end.
+    """
+
+    def tell(words: str) -> None:
+        leg.tell(f"{leg.hospital}: {words}")
+        if leg.stopping():
+            raise Stop("asked to stop; the next pull goes on here")  # between two pages, each with its cursor
+
+    found = pulling.pull(leg.bridge, tenant=leg.run.tenant, hospital=leg.hospital, types=leg.types or None, tell=tell)
+    counts = Counter(found.counts)
+    counts.update(found.applied)
+    if not found.whole and not leg.stopping():
+        raise PartFailed("; ".join(found.notes), counts)
+    return counts
+
+
 def archive(leg: Leg) -> Mapping[str, int]:
     """Put away what was finished more than `older_than` days ago. Counts `archived`."""
     with leg.bridge.store.reading() as tx:
@@ -45,7 +66,7 @@ def archive(leg: Leg) -> Mapping[str, int]:
     return {"archived": archiving.of_tenant(leg.bridge, leg.run.tenant, before=before, who=f"run/{leg.run.number}")}
 
 
-WORKS: Mapping[str, Work] = {"push": push, "archive": archive}
+WORKS: Mapping[str, Work] = {"push": push, "pull": pull, "archive": archive}
 
 
 def _once_more(leg: Leg, ended: Ended) -> bool:

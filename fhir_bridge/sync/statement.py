@@ -6,6 +6,7 @@ One that changed since it was fetched last is told in sentences, in the audit tr
 import logging
 from datetime import timedelta
 from hashlib import sha256
+from typing import Any
 
 from fhir_bridge import documents
 from fhir_bridge.hospital.capabilities import Capabilities, SiteFile, difference, read
@@ -35,6 +36,36 @@ def capabilities(bridge: Bridge, *, tenant: str, hospital: Hospital) -> Capabili
 
 def fetch(bridge: Bridge, *, tenant: str, hospital: Hospital) -> Capabilities | Outage:
     """Ask the server now, whatever is kept."""
+    told = _asked(hospital)
+    if isinstance(told, Outage):
+        return told
+    found = read(told, site=hospital.site_file)
+    statement = documents.canonical(told)
+    with bridge.store.transaction() as tx:
+        fetched_at = tx.now
+        digest = sha256(statement).hexdigest()
+        kept = hospitals.keep_statement(tx, tenant, hospital.name, statement=statement, sha256=digest, now=fetched_at)
+        if kept.changed_at == fetched_at and (told_apart := changes(kept, hospital.site_file)):
+            log.warning("%s: %d changes in its CapabilityStatement; `fhir-bridge status` tells them", hospital.name, len(told_apart))
+            audit.write(
+                tx, tenant=tenant, actor="worker", action="statement-changed", subject=f"hospital/{hospital.name}",
+                detail={"changes": told_apart}, now=fetched_at, key=bridge.audit_key,
+            )  # fmt: skip
+    hospital.known[tenant] = (fetched_at, found)
+    return found
+
+
+def without_keeping(bridge: Bridge, *, tenant: str, hospital: Hospital) -> Capabilities | Outage:
+    """The hospital's capabilities as they are kept, or as it says now; nothing is stored. Raises `Refused` as `capabilities` does."""
+    with bridge.store.reading() as tx:
+        kept = hospitals.statement(tx, tenant, hospital.name)
+    fresh = kept is not None and bridge.clock() - kept.fetched_at < FRESH
+    told = documents.loads(kept.statement, max_bytes=len(kept.statement)) if kept and fresh else _asked(hospital)
+    return told if isinstance(told, Outage) else read(told, site=hospital.site_file)
+
+
+def _asked(hospital: Hospital) -> dict[str, Any] | Outage:
+    """The CapabilityStatement, as the server shows it."""
     reply = hospital.client.send(Call("GET", "metadata"))
     if isinstance(reply, NoReply):
         return Outage(f"its CapabilityStatement could not be read: {reply.cause}")
@@ -42,20 +73,7 @@ def fetch(bridge: Bridge, *, tenant: str, hospital: Hospital) -> Capabilities | 
         return Outage(f"its CapabilityStatement was answered with {reply.status}", after=_retry_after(reply))
     if not isinstance(reply.body, dict):  # a proxy's page, or half an answer
         return Outage("its CapabilityStatement was answered with something else than FHIR")
-    found = read(reply.body, site=hospital.site_file)
-    statement = documents.canonical(reply.body)
-    with bridge.store.transaction() as tx:
-        fetched_at = tx.now
-        digest = sha256(statement).hexdigest()
-        kept = hospitals.keep_statement(tx, tenant, hospital.name, statement=statement, sha256=digest, now=fetched_at)
-        if kept.changed_at == fetched_at and (told := changes(kept, hospital.site_file)):
-            log.warning("%s: %d changes in its CapabilityStatement; `fhir-bridge status` tells them", hospital.name, len(told))
-            audit.write(
-                tx, tenant=tenant, actor="worker", action="statement-changed", subject=f"hospital/{hospital.name}",
-                detail={"changes": told}, now=fetched_at, key=bridge.audit_key,
-            )  # fmt: skip
-    hospital.known[tenant] = (fetched_at, found)
-    return found
+    return reply.body
 
 
 def changes(kept: hospitals.Statement, site: SiteFile) -> list[str]:

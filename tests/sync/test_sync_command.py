@@ -1,0 +1,158 @@
+"""`fhir-bridge sync` as cron calls it: both ways, counted, kept in the history; and its dry run, which changes nothing at all."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from sqlalchemy import create_engine, text
+from ward import Clock, Ward, post, work
+
+from fhir_bridge.settings import Settings
+from fhir_bridge.store import hospitals, schedule_runs
+from fhir_bridge.store.schedule_runs import Order
+from fhir_bridge.sync import run, schedule_preview
+from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.run import Limits
+from fhir_bridge.sync.schedule_works import WORKS
+
+BOTH = Order("default", "both", ("general",), "ann")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The machine's time: the command is another process, and the hospital's is the machine's too."""
+    from fhir_bridge.clock import utc_now
+
+    class Now(Clock):
+        def __call__(self) -> Any:
+            return utc_now()
+
+    return Now()
+
+
+@pytest.fixture
+def command(settings: Settings, tmp_path: Path, bridge: Bridge) -> Any:
+    """Runs `fhir-bridge` on the bridge's own database and hospital."""
+    config = tmp_path / "sites.toml"
+    config.write_text(f'[hospitals.general]\nbase_url = "{settings.hospitals["general"].base_url}"\n')
+    told = {"FHIR_BRIDGE_DATABASE_URL": settings.database_url.reveal(), "FHIR_BRIDGE_CONFIG": str(config)}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FHIR_BRIDGE_")} | told
+
+    def call(*words: str) -> "subprocess.CompletedProcess[str]":
+        asked = [sys.executable, "-m", "fhir_bridge", *words]
+        return subprocess.run(asked, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+    return call
+
+
+def everything(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
+    """Each row of each table."""
+    engine = create_engine(settings.database_url.reveal())
+    with engine.connect() as connection:
+        tables = connection.scalars(text("SELECT name FROM sqlite_master WHERE type = 'table'")).all()
+        found = {table: sorted(map(repr, connection.execute(text(f'SELECT * FROM "{table}"')))) for table in tables}  # noqa: S608
+    engine.dispose()
+    return found  # type: ignore[return-value]
+
+
+def moved(hospital: Ward) -> None:
+    """The hospital puts the follow-up off by a week."""
+    appointment = next(one for one in hospital.held("Appointment") if one["status"] == "booked")
+    changed = appointment | {"start": "2026-04-02T10:00:00-04:00", "end": "2026-04-02T10:30:00-04:00"}
+    requests.put(f"{hospital.base_url}/Appointment/{appointment['id']}", json=changed, timeout=10).raise_for_status()
+
+
+def test_a_dry_run_tells_the_plan_and_what_waits_and_changes_nothing(
+    bridge: Bridge, settings: Settings, hospital: Ward, session: dict[str, Any]
+) -> None:
+    post(bridge, session)
+    before, asked = everything(settings), len(hospital.chart.log)
+    pulled, pushed = schedule_preview.preview(bridge, BOTH)
+    assert everything(settings) == before
+    assert len(hospital.chart.log) == asked
+    assert all(call.startswith("GET") for call in hospital.spoiled.calls)
+    [delivery] = pushed["deliveries"]
+    assert delivery["record"] == f"session/{session['id']}"
+    assert delivery["words"][0].startswith("Plan for ")
+    assert {write["what"].split()[0] for step in delivery["plan"]["steps"] for write in step["writes"]} >= {"Patient", "Encounter"}
+    assert pulled["counts"] == {}
+    assert any("nothing of ours is there yet" in note for note in pulled["notes"])
+
+
+def test_a_dry_run_counts_what_the_hospital_changed_and_a_sync_applies_it(
+    bridge: Bridge, settings: Settings, hospital: Ward, session: dict[str, Any]
+) -> None:
+    post(bridge, session)
+    work(bridge)
+    moved(hospital)
+    before = everything(settings)
+    pulled, pushed = schedule_preview.preview(bridge, BOTH)
+    assert everything(settings) == before
+    assert (pulled["counts"]["changed"], pushed["deliveries"]) == (1, [])
+    assert "Appointment: by its history" in "\n".join(schedule_preview.lines(pulled))
+    ended = run.carry_out(bridge, run.begin(bridge, BOTH), WORKS, limits=Limits())
+    assert (ended.outcome, run.totals(ended)["changed"]) == ("done", 1), run.errors(ended)
+    assert schedule_preview.preview(bridge, BOTH)[0]["counts"].get("changed", 0) == 0
+
+
+def test_a_dry_run_says_why_nothing_would_be_sent(bridge: Bridge, session: dict[str, Any]) -> None:
+    post(bridge, session)
+    with bridge.store.transaction() as tx:
+        hospitals.pause(tx, "default", "general", who="ann", why="moving house", now=tx.now)
+    _, pushed = schedule_preview.preview(bridge, BOTH)
+    assert pushed["why"] == "paused, nothing would be sent: moving house"
+    assert len(pushed["deliveries"]) == 1
+
+
+def test_by_cron_it_delivers_keeps_the_history_and_ends_with_0(bridge: Bridge, command: Any, session: dict[str, Any]) -> None:
+    post(bridge, session)
+    dry = command("sync", "--push", "--dry-run")
+    assert (dry.returncode, dry.stdout.splitlines()[0]) == (0, "push general: 1 would be delivered")
+    done = command("sync", "--json")
+    assert done.returncode == 0, done.stderr
+    [told] = json.loads(done.stdout)["runs"]
+    assert (told["what"], told["outcome"], told["counts"]["delivered"]) == ("both", "done", 1)
+    [kept] = json.loads(command("schedule", "history", "--json").stdout)
+    assert kept == told
+
+
+def test_what_another_run_does_right_now_is_not_done_and_ends_with_1(bridge: Bridge, command: Any) -> None:
+    with bridge.store.transaction() as tx:
+        schedule_runs.begin(tx, BOTH, worker="elsewhere", seconds=60)
+    done = command("sync", "--push")
+    assert (done.returncode, done.stdout.partition(" since")[0]) == (1, "default push: not run: run 1 (both, by ann) is doing this")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("sync", "--hospital", "nowhere"), 1, "--hospital: no hospital nowhere is set"),
+        (("sync", "--site", "nowhere"), 1, "--site: no site 'nowhere' is set"),
+        (("sync", "--thaw", "general", "Task"), 1, "is not frozen"),
+        (("sync", "--thaw", "general"), 2, "requires 2 arguments"),
+        (("schedule", "add", "nightly"), 2, "--cron"),
+        (("schedule", "run", "nightly"), 1, "no schedule of that name"),
+    ],
+)
+def test_what_is_wrong_is_told_on_stderr(command: Any, words: tuple[str, ...], code: int, said: str) -> None:
+    done = command(*words)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+
+
+def test_a_schedule_is_added_listed_run_paused_resumed_and_removed_by_hand(command: Any) -> None:
+    added = command("schedule", "add", "nightly", "--what", "push", "--cron", "30 2 * * *")
+    assert added.stdout.startswith("default nightly: push all hospitals; every day at 02:30, next ")
+    assert json.loads(command("schedule", "run", "nightly", "--json").stdout)["outcome"] == "done"
+    command("schedule", "pause", "nightly", "--reason", "moving house")
+    [paused] = json.loads(command("schedule", "list", "--json").stdout)
+    assert (paused["paused"]["why"], paused["last"]["schedule"], "next" in paused) == ("moving house", "nightly", False)
+    assert "next" in json.loads(command("schedule", "resume", "nightly", "--json").stdout)
+    assert command("schedule", "remove", "nightly").returncode == 0
+    assert command("schedule", "list").stdout == "Nothing is scheduled.\n"
+    assert len(json.loads(command("schedule", "history", "nightly", "--json").stdout)) == 1
