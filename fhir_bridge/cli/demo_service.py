@@ -93,7 +93,7 @@ class Service:
         request = urllib.request.Request(self.api + path, data=body, headers=headers, method=method)  # noqa: S310  # our own address
         try:
             with urllib.request.urlopen(request, timeout=30) as reply:  # noqa: S310
-                found: dict[str, Any] = json.load(reply)
+                found: dict[str, Any] = documents.loads(reply.read())
                 return found
         except urllib.error.HTTPError as error:
             raise BridgeError(f"{method} {path} was answered {error.code}: {error.read().decode()}") from error

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.records import Stored
@@ -55,6 +55,12 @@ def spoke_last(tx: Transaction, tenant: str, hospital: str, ours: Sequence[str])
         spoken = select(*columns).select_from(link_records.join(records, same)).where(*where).group_by(*columns)
         found |= {row[0]: (row[1], row[2]) for row in tx.rows(spoken.order_by(latest, link_records.c.kind, link_records.c.record_id))}
     return found
+
+
+def leave(tx: Transaction, tenant: str, hospital: str, ours: Sequence[str], *, kind: str, record_id: str) -> None:
+    """The links of our `Type/uuid` stay, and speak for this record no more."""
+    whose = [link_records.c.tenant == tenant, link_records.c.kind == kind, link_records.c.record_id == record_id]
+    tx.execute(delete(link_records).where(*whose, link_records.c.hospital == hospital, link_records.c.ours.in_(ours)))
 
 
 def of_record(tx: Transaction, tenant: str, kind: str, record_id: str, *, hospital: str | None = None) -> list[Link]:

@@ -24,11 +24,13 @@ class Job:
 class Done:
     """The hospital has the whole record.
 
-    `detail` tells what went another way than by its own resource; `unchanged` are our keys of what was there already.
+    `detail` tells what went another way than by its own resource; `unchanged` are our keys of what was there already, `left` those
+    of the patients it was of before and is no more.
     """
 
     detail: dict[str, list[dict[str, str]]]
     unchanged: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from fhir_bridge.sync.job import Done, End, Outage, Overtaken, Stopped, Wait
 def settle(tx: Transaction, bridge: Bridge, *, lease: Lease, delivery: Delivery, end: End) -> None:
     """Write `end` down: the delivery's state, what the breaker must know, and who did what. Raises `LeaseLost`."""
     match end:
-        case Done(detail, unchanged):
-            _speaks_for(tx, delivery, unchanged)
+        case Done(detail, unchanged, left):
+            _speaks_for(tx, delivery, unchanged, left)
             reason = waiting.PART_WAITS if "waiting" in detail else None
             outbox.settle(tx, lease, delivery, state="delivered", reason=reason, detail=documents.dumps(detail))
             waiting.wake(tx, delivery)
@@ -39,10 +39,12 @@ def settle(tx: Transaction, bridge: Bridge, *, lease: Lease, delivery: Delivery,
             assert_never(end)
 
 
-def _speaks_for(tx: Transaction, delivery: Delivery, keys: tuple[str, ...]) -> None:
-    """What was there already (the patient of an earlier session) speaks for this record too."""
+def _speaks_for(tx: Transaction, delivery: Delivery, keys: tuple[str, ...], left: tuple[str, ...]) -> None:
+    """What was there already (the patient of an earlier session) speaks for this record too; a patient it was of before does not."""
     found = links.of_ours(tx, delivery.tenant, delivery.hospital, keys)
     links.put(tx, found, kind=delivery.kind, record_id=delivery.record_id)
+    if left:
+        links.leave(tx, delivery.tenant, delivery.hospital, left, kind=delivery.kind, record_id=delivery.record_id)
 
 
 def _stop(tx: Transaction, bridge: Bridge, *, lease: Lease, delivery: Delivery, end: Stopped) -> None:

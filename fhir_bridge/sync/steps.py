@@ -24,7 +24,7 @@ def take_all(job: Job, planned: Plan, links: dict[str, Link]) -> End:
 
     Raises `LeaseLost`.
     """
-    done = Done(_otherwise(planned), tuple(one.key for one in planned.unchanged))
+    done = Done(_otherwise(planned), tuple(one.key for one in planned.unchanged), _left(planned, links))
     steps = deque(planned.steps)
     unseen = len(visible.hidden(links))
     while steps:
@@ -120,6 +120,13 @@ def _left_in_doubt(job: Job) -> bool:
         same = outbox.of_record(tx, delivery.tenant, delivery.kind, delivery.record_id)
         earlier = [each for each in same if each.hospital == delivery.hospital and each.version < delivery.version]
         return any(attempt.outcome == "unsearchable" for each in earlier for attempt in outbox.attempts_of(tx, each))
+
+
+def _left(planned: Plan, links: dict[str, Link]) -> tuple[str, ...]:
+    """The patients the record was of in an earlier version: they stay at the hospital, and are the record's no more."""
+    stays = {one.key for one in planned.unchanged} | {write.key for step in planned.steps for write in step.writes}
+    stays |= {one["key"] for way in _otherwise(planned).values() for one in way}
+    return tuple(key for key in links if key.startswith("Patient/") and key not in stays)
 
 
 def _otherwise(planned: Plan) -> dict[str, list[dict[str, str]]]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from ward import Ward, post, state, work
 
+from fhir_bridge.sync import status
 from fhir_bridge.sync.bridge import Bridge
 
 
@@ -27,3 +28,11 @@ def test_a_corrected_patient_moves_the_whole_session_and_leaves_the_first_patien
     (second,) = patients.values()
     held = [resource for kind in ("Encounter", "Observation", "Procedure", "MedicationAdministration") for resource in hospital.held(kind)]
     assert {resource["subject"]["reference"] for resource in held} == {f"Patient/{second['id']}"}
+    assert _patients_of(bridge, session) == {f"Patient/{second['id']}"}
+
+
+def _patients_of(bridge: Bridge, session: dict[str, Any]) -> set[str]:
+    shown = status.of_record(bridge, tenant="default", kind="session", id=session["id"])
+    assert shown is not None
+    said = {one["theirs"] for delivery in shown["deliveries"] for one in delivery["resources"]}
+    return {reference for reference in said if reference.startswith("Patient/")}
