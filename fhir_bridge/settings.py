@@ -23,7 +23,17 @@ DEFAULT_SITE = "default"
 # The `$names` of the shipped templates: the base of our identifier systems, and of our extensions' addresses.
 DEFAULT_VALUES = MappingProxyType({"system": "https://clinic.example/id", "extension": "https://clinic.example/extension"})
 MIN_KEY_LENGTH = 32
-RULES = {"vendor", "deny", "known_good", "references", "patient_system", "observation_codes", "entries_per_call", "bytes_per_call"}
+RULES = {
+    "vendor",
+    "deny",
+    "known_good",
+    "references",
+    "patient_system",
+    "observation_codes",
+    "entries_per_call",
+    "bytes_per_call",
+    "channel",
+}
 SIGN_INS = {"none": (), "bearer": ("token",), "basic": ("username", "password"), "smart": ("client_id", "scope")}
 MAY_SAY = {"smart": ("key", "token_url")}  # parts a sign-in can do without
 
@@ -231,6 +241,8 @@ def _hospital(name: str, table: dict[str, Any], *, folder: Path, faults: list[Fa
     _refuse_unknown(table, known=known, path=path, faults=faults)
     rules = _tables(table, path=path, faults=faults, only="rules").get("rules", {})
     _refuse_unknown(rules, known=RULES, path=f"{path}.rules", faults=faults)
+    if rules.get("channel", "message") != "message":
+        faults.append(Fault(f"{path}.rules.channel", 'is "message", or left out: then the hospital is sent resources'))
     return Hospital(name, base_url, sign_in=sign_in, secrets=MappingProxyType(secrets), rules=rules)
 
 

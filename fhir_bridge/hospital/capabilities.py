@@ -21,6 +21,7 @@ class SiteFile:
     (`location`, `performer`, `organization`, `slot`) or by our own `Type/id`. `vendor` is `hapi|epic|oracle|athena`, empty = guess.
     `patient_system` is the system of the hospital's own patient numbers: a patient who has one is matched, never made a second time.
     `observation_codes` are the Observation codes the hospital has a place for (Epic: flowsheet rows); empty = not known.
+    `channel` is `message` for a hospital that is told of its referrals by messages to its `$process-message`.
     """
 
     vendor: str = ""
@@ -31,6 +32,7 @@ class SiteFile:
     observation_codes: frozenset[str] = frozenset()
     entries_per_call: int = 100
     bytes_per_call: int = 1_000_000
+    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True)

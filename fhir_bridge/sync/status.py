@@ -12,6 +12,7 @@ from fhir_bridge.store.dead_letters import BlockedLane
 from fhir_bridge.store.links import Link
 from fhir_bridge.store.outbox import Attempt, Delivery
 from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.routes import MESSAGES
 from fhir_bridge.sync.statement import changes
 
 
@@ -45,7 +46,7 @@ def overview(bridge: Bridge, *, tenant: str | None = None) -> dict[str, Any]:
     configured = {(site.name, name) for site in bridge.sites.values() for name in site.hospitals if tenant in (None, site.name)}
     return {
         "hospitals": [
-            _hospital(*key, known=known.get(key), counts=counts, configured=key in configured)
+            _hospital(*key, known=known.get(key), counts=counts, configured=key in configured or key[1].startswith(MESSAGES))
             | _statement(bridge, key[1], statements.get(key))
             for key in sorted(configured | known.keys())
         ],

@@ -50,7 +50,8 @@ def received(bridge: Bridge) -> str:
 def treated(bridge: Bridge, session: dict[str, Any], referral: str, state: str, *, version: int = 1, **patient: Any) -> dict[str, Any]:
     """The clinic posts the session of the person referred, in this state."""
     document: dict[str, Any] = dict(session) if state == "completed" else {}
-    base: dict[str, Any] = {"id": "S-LOOP-1", "status": state, "version": version, "patient": ROWAN | {"id": "P-7"} | patient, "referral": {"id": referral}}
+    person = ROWAN | {"id": "P-7"} | patient
+    base: dict[str, Any] = {"id": "S-LOOP-1", "status": state, "version": version, "patient": person, "referral": {"id": referral}}
     return post(bridge, document | base)
 
 
