@@ -15,7 +15,7 @@ from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.store.referral_search import AnyOf, Condition, Named, OneOf
 from fhir_bridge.sync.bridge import Site
 from fhir_bridge.sync.refer_dates import within
-from fhir_bridge.sync.refer_shape import ORDER, PATIENT, TASK
+from fhir_bridge.sync.refer_shape import ORDER, PATIENT, TASK, NotFhir
 
 MOST, PAGE, MAX_TEXT = 100, 50, 4_000
 EVERY = (ORDER, TASK, PATIENT)
@@ -77,11 +77,13 @@ def parsed(site: Site, kind: str, pairs: Iterable[tuple[str, str]], *, strict: b
 
 
 def condition(site: Site, kind: str, search: str) -> Query:
-    """The search of `If-None-Exist` (`identifier=system|value`); raises `Refused` unless every part of it is understood."""
-    pairs = parse_qsl(search.rpartition("?")[2], keep_blank_values=True)
-    query = parsed(site, kind, pairs, strict=True)
+    """The search of `If-None-Exist` (`identifier=system|value`); raises `NotFhir` unless every part of it is understood."""
+    try:
+        query = parsed(site, kind, parse_qsl(search.rpartition("?")[2], keep_blank_values=True), strict=True)
+    except Refused as refused:
+        raise NotFhir(refused.faults) from None
     if not query.wanted:
-        raise Refused([Fault("If-None-Exist", "names nothing to look for; say identifier=system|value")])
+        raise NotFhir([Fault("If-None-Exist", "names nothing to look for; say identifier=system|value")])
     return query
 
 
