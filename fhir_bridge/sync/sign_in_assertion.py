@@ -130,6 +130,8 @@ def _fitting(jwk: Mapping[str, Any], algorithm: str) -> RSAKey | ECKey | None:
 
 
 def _imported(jwk: Mapping[str, Any]) -> RSAKey | ECKey | None:
+    if jwk.get("kty") == "RSA" and len(str(jwk.get("n", ""))) * 6 < RSA_BITS:  # the library takes a short key with a warning
+        return None
     try:
         key = import_key({name: value for name, value in jwk.items() if name not in ("key_ops", "x5c", "x5t", "x5t#S256")})
         return key if isinstance(key, RSAKey | ECKey) and key.public_key else None
