@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["nothing_left_out", "server_fixtures", "databases", "pytester"]
+pytest_plugins = ["nothing_left_out", "server_fixtures", "databases", "receivers", "pytester"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

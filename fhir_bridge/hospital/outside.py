@@ -92,8 +92,9 @@ class Outside:
         target = _target(url)
         try:
             self._addresses(target)
-        except (OSError, UnicodeError):
-            return  # it may have an address tomorrow; the call looks again
+        except (OSError, UnicodeError):  # it may have an address tomorrow; the call looks again
+            if target.scheme == "http":
+                raise _refused("must begin with https://") from None
 
     def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Reply | NoReply:
         """The answer, or that none came, why, and whether anything was sent. Never raises for an address or the network."""

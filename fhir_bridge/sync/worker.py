@@ -1,4 +1,4 @@
-"""One worker process: drain what is due, then wait for more; asked to stop, finish what is in hand and return.
+"""One worker process: drain what is due, then wait for more, and call the clinic's receivers beside it; asked to stop, finish and return.
 
 Where the bridge has a dispatch (PostgreSQL), calls bring the work, to several threads; else a loop looks for it.
 """
@@ -9,7 +9,7 @@ import threading
 from os import getpid
 
 from fhir_bridge.store.database import StoreError
-from fhir_bridge.sync import dispatch
+from fhir_bridge.sync import dispatch, webhooks_send
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.deliver import answer, work_once
 from fhir_bridge.sync.dispatch import Lane
@@ -27,6 +27,9 @@ class Worker:
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set. A database that cannot be reached is waited for."""
         bridge = self._bridge
+        # beside the deliveries: a slow receiver of the clinic's must not hold them up
+        telling = threading.Thread(target=webhooks_send.keep_sending, args=(bridge, self.name, stop), daemon=True)
+        telling.start()
         if bridge.dispatch:
             bridge.dispatch.run(
                 drain=lambda lane: self._answer(lane, stop),
@@ -37,6 +40,7 @@ class Worker:
         while not stop.is_set():
             if not self._work(stop):
                 stop.wait(self._bridge.poll_interval_seconds)
+        telling.join()
 
     def drain(self) -> int:
         """Everything that is due now, once; returns how many lanes were worked on."""
