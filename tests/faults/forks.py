@@ -1,6 +1,6 @@
 """A process that has imported everything and forks one child for each rehearsal: a real process to kill, without a second's start.
 
-Reads commands from standard input, a JSON object a line, and answers each with one: `{"do": "drain" | "settle" | "work" | "serve", …}`
+Reads commands from standard input, a JSON object a line, and answers each with one: `{"do": one of TASKS, …}`
 starts a child (`{"pid": …}`), `{"wait": pid}` waits for its end (`{"code": …}`, negative for a signal).
 A child's clock is the machine's, so many seconds (`shift`) later: leases run out and waits are over at once.
 """
@@ -16,7 +16,7 @@ import threading
 import traceback
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
@@ -30,8 +30,10 @@ from fhir_bridge.hospital.sign_in import SignIn
 from fhir_bridge.settings import Settings
 from fhir_bridge.store.database import Store
 from fhir_bridge.store.dispatch import Dispatch
-from fhir_bridge.sync import status
+from fhir_bridge.sync import status, stopped
 from fhir_bridge.sync.bridge import Bridge, Hospital, Site
+from fhir_bridge.sync.pull import pull
+from fhir_bridge.sync.schedule_service import Scheduler
 from fhir_bridge.sync.worker import Worker
 from fhir_bridge.web.app import create_app
 
@@ -40,12 +42,14 @@ ROUNDS = 60  # of an hour each: what is not settled by then never will be
 
 @dataclass
 class Clock:
-    """The machine's time, `shift` seconds later."""
+    """The machine's time, `shift` seconds later; since `since` it has gone `speed` times as fast."""
 
     shift: float = 0
+    speed: float = 1
+    since: datetime = field(default_factory=utc_now)
 
     def __call__(self) -> datetime:
-        return utc_now() + timedelta(seconds=self.shift)
+        return self.since + (utc_now() - self.since) * self.speed + timedelta(seconds=self.shift)
 
 
 def bridge_of(order: dict[str, Any], site: Site, clock: Clock) -> Bridge:
@@ -113,6 +117,42 @@ def serve(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
     make_server("127.0.0.1", 0, HalfReplies(app), threaded=True, fd=order["fd"]).serve_forever(0.02)
 
 
+def pulled(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
+    """One pull, in pages of two, so that every point is passed often."""
+    pull(bridge, tenant="default", hospital="general", page_size=2)
+
+
+def retry(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
+    """All that is stopped runs again, `at_once` in a transaction."""
+    stopped.AT_ONCE = order["at_once"]
+    stopped.retry_many(bridge, stopped.Which("default"), who="rehearsal", why="mended")
+
+
+def discard(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
+    """All that is stopped is given up, `at_once` in a transaction."""
+    stopped.AT_ONCE = order["at_once"]
+    stopped.discard_many(bridge, stopped.Which("default"), who="rehearsal", why="entered twice")
+
+
+def tick(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
+    """A scheduler looks once and finishes what it began, then an hour later, and so on: `rounds` times (default once)."""
+    for _ in range(order.get("rounds", 1)):
+        scheduler = Scheduler(bridge)
+        scheduler.tick()
+        scheduler.wait()
+        clock.shift += 3600
+
+
+def schedule(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
+    """As a scheduler does, until killed or, with SIGTERM, asked to stop."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    running = threading.Thread(target=Scheduler(bridge).run, args=(stop,))
+    running.start()
+    while running.is_alive():
+        running.join(0.1)
+
+
 class _Silent:
     def __getattr__(self, name: str) -> Callable[..., "_Silent"]:
         return lambda *_, **__: self
@@ -132,7 +172,17 @@ class HalfReplies:
             yield piece[len(piece) // 2 :]
 
 
-TASKS: dict[str, Callable[[Bridge, Clock, dict[str, Any]], None]] = {"drain": drain, "settle": settle, "work": work, "serve": serve}
+TASKS: dict[str, Callable[[Bridge, Clock, dict[str, Any]], None]] = {
+    "drain": drain,
+    "settle": settle,
+    "work": work,
+    "serve": serve,
+    "pull": pulled,
+    "retry": retry,
+    "discard": discard,
+    "tick": tick,
+    "schedule": schedule,
+}
 
 
 def child(order: dict[str, Any], site: Site) -> NoReturn:
@@ -140,7 +190,9 @@ def child(order: dict[str, Any], site: Site) -> NoReturn:
     try:
         os.environ["FHIR_BRIDGE_FAULT"] = order.get("fault", "")
         faults.arm()
-        clock = Clock(order.get("shift", 0))
+        clock = Clock(
+            order.get("shift", 0), order.get("speed", 1), datetime.fromisoformat(order["since"]) if "since" in order else utc_now()
+        )
         TASKS[order["do"]](bridge_of(order, site, clock), clock, order)
     except BaseException:
         traceback.print_exc()
