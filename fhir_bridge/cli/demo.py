@@ -2,8 +2,8 @@
 
 Starts a hospital in a box (unless an address of a real one is given) and the service with SQLite in a temporary folder, posts
 every case over HTTP, waits until the worker delivered, reads the resources from the hospital's FHIR API, maps them back and
-compares. Ends with 0 only if every record was delivered, and came back equal: at HAPI all of them, elsewhere those that the
-hospital holds whole as data.
+compares. Then plays the story of a referral from both sides. Ends with 0 only if every record was delivered, and came back equal:
+at HAPI all of them, elsewhere those that the hospital holds whole as data.
 """
 
 import json
@@ -17,6 +17,7 @@ from rich.console import Console
 
 from fhir_bridge import bootstrap
 from fhir_bridge.cli import demo_page
+from fhir_bridge.cli.demo_loop import Loop
 from fhir_bridge.cli.demo_service import Service, running_service
 from fhir_bridge.cli.demo_story import KINDS, Story, told
 from fhir_bridge.cli.output import json_option, say
@@ -47,6 +48,8 @@ def command(cases: Path, hospital: str | None, like: str, keep: bool, as_json: b
             stories += found
             if not as_json:
                 demo_page.show(console, case, found)
+        if (case := cases / Loop.CASE / "inbound").is_dir():
+            stories += _loop(Loop(service, Client(service.hospital), case.parent), None if as_json else console)
         if as_json:
             click.echo(json.dumps([story.data() for story in stories]))
         else:
@@ -57,6 +60,20 @@ def command(cases: Path, hospital: str | None, like: str, keep: bool, as_json: b
         raise BridgeError("not every record came back equal")
     if not all(story.arrived for story in stories):
         raise BridgeError("not every record was delivered and, where the hospital holds all of it, came back equal")
+
+
+def _loop(loop: Loop, console: Console | None) -> list[Story]:
+    """The story of referrals, and how each of its records stands at last on both sides."""
+    if console:
+        demo_page.begin(console)
+    for step in loop.steps():
+        if console:
+            demo_page.step(console, step)
+    site = bootstrap.site(Settings(), "default")
+    ends = [story.compared(site) for story in loop.ends()]
+    if console:
+        demo_page.both_sides(console, ends)
+    return ends
 
 
 def _cases(folder: Path, doors: frozenset[str]) -> list[tuple[Path, list[Path]]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from fhir_bridge import documents
 from fhir_bridge.cli.demo_service import Service
@@ -15,6 +15,7 @@ ORDER = "ORD-SYN-90001"  # the order number in the fixtures; each shape gets its
 SESSION, FOLLOW_UP = "S-RBI-7", "A-RBI-7"
 SHAPES = {"transaction": "/fhir", "service-request": "/fhir/ServiceRequest", "message": "/fhir/$process-message", "task": "/fhir/Task"}
 NO_CHAIR = "No chair is free within the time asked for."
+PAGE = 100
 LATER = {"start": "2026-05-15T14:00:00-04:00", "end": "2026-05-15T14:30:00-04:00"}
 
 
@@ -30,6 +31,8 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Loop:
     """The actors: the running service, the hospital's own server, and the folder of the case."""
+
+    CASE: ClassVar[str] = "referred-biologic"
 
     service: Service
     hospital: Client
@@ -80,14 +83,23 @@ class Loop:
         return Step("clinic", f"posts session {SESSION}, which answers {referral}", f"{sent} resources at the hospital")
 
     def _at_the_hospital(self) -> Iterator[Step]:
-        """What the hospital does to the follow-up in its own system, and the bridge learns by pulling."""
+        """What the hospital does to the follow-up in its own system; the bridge learns of it by pulling, and the clinic from its feed."""
         for did, change in (("moves the follow-up to the next day", LATER), ("marks the follow-up missed", {"status": "noshow"})):
             if not self._change(change):
                 yield Step("hospital", did, "not possible over FHIR at this hospital")
                 return
             yield Step("hospital", did, "")
-            pulled = self.service.run("sync", "--pull")
-            yield Step("bridge", "fhir-bridge sync --pull", f"{pulled}")
+            seen = self._changes(0)["next"]
+            counts = self.service.run("sync", "--pull")["runs"][0]["counts"]
+            yield Step("bridge", "fhir-bridge sync --pull", f"{counts.get('applied', 0)} change applied to the clinic's record")
+            for told in self._changes(seen)["changes"]:
+                if str(told["by"]).startswith("hospital:"):
+                    yield Step("clinic", f"GET /api/v1/changes?after={seen}", f"{told['what']}: {told['id']} v{told['version']}")
+
+    def _changes(self, after: int) -> dict[str, Any]:
+        """The feed's last page after a cursor."""
+        page = self.service.ask("GET", f"/api/v1/changes?after={after}&limit={PAGE}")
+        return page if len(page["changes"]) < PAGE else self._changes(page["next"])
 
     def _change(self, change: Mapping[str, Any]) -> bool:
         reference = self._appointment()

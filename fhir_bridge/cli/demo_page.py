@@ -7,9 +7,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from fhir_bridge.cli.demo_loop import Step
 from fhir_bridge.cli.demo_story import Story
 
 WORDS = {"folded": "in words, in the summary document", "work": "left to a person", "waiting": "waiting for a later record, then sent"}
+STANDS = ("ServiceRequest", "Task", "Encounter", "Appointment")  # whose status tells where a record stands
 SHORT = 8  # characters of an id that are enough to tell it by
 
 
@@ -25,6 +27,27 @@ def show(console: Console, case: Path, stories: Sequence[Story]) -> None:
     for verdict in ("changed", "dropped"):
         if paths := sorted({path for story in stories for path in story.paths(verdict)}):
             console.print(f"The hospital {verdict}: {', '.join(paths)}")
+
+
+def begin(console: Console) -> None:
+    """The heading of the story of referrals."""
+    console.print("\n[bold]a referral, from both sides[/]")
+    console.print("A hospital pushes a referral in each of four shapes; one of them goes the whole way.")
+
+
+def step(console: Console, one: Step) -> None:
+    """One line of the story of referrals, as it happens."""
+    console.print(f"[bold]{one.who:<9}[/]{one.did:<70}{one.came}")
+
+
+def both_sides(console: Console, ends: Sequence[Story]) -> None:
+    """How each record of the story stands at last: what the clinic says, what the hospital holds, and whether that is the same."""
+    console.print()
+    table = Table("record", "the clinic says", "the hospital says", "both sides", box=None, pad_edge=False)
+    for story in ends:
+        says = ", ".join(f"{one['resourceType']} {one['status']}" for one in story.held if one["resourceType"] in STANDS)
+        table.add_row(f"{story.record} v{story.version}", story.stands, says or "in words, or at our door", _back(story))
+    console.print(table)
 
 
 def close(console: Console, stories: Sequence[Story]) -> None:

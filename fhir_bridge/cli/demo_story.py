@@ -55,6 +55,12 @@ class Story:
         return sorted({path for one in self.sent if one["kept"] for path in one["kept"].get(verdict, ())})
 
     @property
+    def stands(self) -> str:
+        """Its status, and its follow-up's."""
+        follow_up = self.posted.get("follow_up") or {}
+        return f"{self.status}, follow-up {follow_up['status']}" if follow_up and self.status != follow_up["status"] else self.status
+
+    @property
     def whole(self) -> bool:
         """Whether the hospital holds everything of the record as data, so that it can come back equal."""
         return bool(self.held)
