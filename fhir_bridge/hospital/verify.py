@@ -6,7 +6,7 @@ really carries our identifier: servers have been seen to compare only its beginn
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -36,7 +36,12 @@ class Adopt:
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """No match: after the settle time (10 minutes, three looks) it may be sent again."""
+    """No match: after the settle time (10 minutes, three looks) it may be sent again.
+
+    `met`: what a change was meant for is there, and does not hold it: as it was before, or as somebody else left it.
+    """
+
+    met: Entry | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,10 @@ def found(write: Write, answer: Resource | None, known: Mapping[str, str]) -> Ad
         return Adopt(_entry(write, matches[0]))
     if matches:
         return Several(tuple(str(each.get("id", "")) for each in matches))
-    return Several(()) if _has_more(answer) else Nothing()
+    if _has_more(answer):
+        return Several(())
+    target = next((each for each in _resources(answer) if write.target and each.get("id") == write.target), None)
+    return Nothing(None if target is None else _entry(write, target))
 
 
 def _resources(answer: Resource | None) -> list[Resource]:

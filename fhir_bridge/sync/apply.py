@@ -4,10 +4,10 @@ Everything happens in the caller's transaction, so that a page's changes and the
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from fhir_bridge import documents
 from fhir_bridge.hospital.seen import Seen, of_resource
 from fhir_bridge.store import links
 from fhir_bridge.store.database import Transaction
@@ -46,16 +46,16 @@ def apply_page(bridge: Bridge, tx: Transaction, *, tenant: str, hospital: str, s
     return Applied(counts)
 
 
-def met(bridge: Bridge, tx: Transaction, *, tenant: str, hospital: str, rows: Sequence[links.Link]) -> set[str]:
-    """A delivery looked at what it may have written, and met `rows`: those (by our key) that the hospital had changed meanwhile.
+def met(bridge: Bridge, tx: Transaction, *, tenant: str, hospital: str, shown: Mapping[str, dict[str, Any]]) -> set[str]:
+    """A delivery looked for what it may have written, and met these documents: those (by our key) that the hospital had changed.
 
     Their change is applied as a pull would have, so that the delivery does not write over it.
     """
-    page = Page(bridge, tx, tenant, hospital)
-    known = {row.ours for row in links.of_ours(tx, tenant, hospital, [row.ours for row in rows]) if row.theirs and row.seen}
-    shown = {row.ours: of_resource(documents.loads(row.seen)) for row in rows if row.seen and row.ours in known}
-    outcomes = _apply(page, list(shown.values())) if shown else {}
-    return {ours for ours, one in shown.items() if outcomes.get(one.theirs, "decorated") != "decorated"}
+    rows = {row.ours: row for row in links.of_ours(tx, tenant, hospital, list(shown)) if row.theirs and row.seen}
+    seen = {ours: of_resource(shown[ours]) for ours in rows}
+    changed = {ours: one for ours, one in seen.items() if one.version != rows[ours].version}
+    outcomes = _apply(Page(bridge, tx, tenant, hospital), list(changed.values())) if changed else {}
+    return {ours for ours, one in changed.items() if outcomes.get(one.theirs, "decorated") != "decorated"}
 
 
 def _latest(seen: Sequence[Seen]) -> dict[str, Seen]:
@@ -99,7 +99,9 @@ def _apply(page: Page, changed: Sequence[Seen]) -> dict[str, str]:
 
 
 def _says_the_same(page: Page, row: links.Link, one: Seen) -> bool:
-    return one.resource is not None and says_the_same(page.site, held.link(row), one.resource)
+    if one.resource is None or (one.type == "Patient" and apply_whole.merged_into(one.resource) is not None):
+        return False
+    return says_the_same(page.site, held.link(row), one.resource)
 
 
 def is_older(version: str, than: str) -> bool:

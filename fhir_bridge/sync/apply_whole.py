@@ -17,7 +17,7 @@ def happened(page: Page, row: links.Link, one: Seen) -> tuple[str, Any] | None:
     """(what, the hospital's side of it) when `one` is no ordinary change; None when it is."""
     if one.resource is None:
         return "deleted", NOTHING
-    if one.type == "Patient" and (merged := _merged(one.resource)) is not None:
+    if one.type == "Patient" and (merged := merged_into(one.resource)) is not None:
         return "merged", merged
     if taken_back(page.site, held.link(row), one.resource):
         return "retracted", one.resource
@@ -33,8 +33,8 @@ def tell(page: Page, row: links.Link, one: Seen, *, what: str, theirs: Any, spea
         links.refresh(page.tx, [replace(row, version=one.version or None, etag=etag_of(one.version) or None)])
 
 
-def _merged(patient: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Whom a Patient was merged into (R4 Patient.link `replaced-by`); an inactive one may say nobody."""
+def merged_into(patient: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Whom a Patient was merged into (R4 Patient.link `replaced-by`); an inactive one may say nobody. None for one that is in use."""
     said = patient.get("link")
     for one in said if isinstance(said, list) else ():
         if isinstance(one, dict) and one.get("type") == "replaced-by" and isinstance(one.get("other"), dict):

@@ -37,6 +37,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "retry": "retried",
         "discard": "discarded",
         "conflict": "opened",
+        "conflict-settled": "settled",
         "keep-ours": "kept-ours",
         "take-theirs": "took-theirs",
     }

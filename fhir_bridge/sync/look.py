@@ -7,6 +7,7 @@ waits out the settle time, one that is safe to repeat (PUT by our own id, If-Mat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from fhir_bridge import documents
 from fhir_bridge.errors import Fault
@@ -104,11 +105,19 @@ def _adopt(
     known = held.known(links) | {entry.key: held.reference(entry) for _, entry in adopted}
     rows = [held.row(job, write, entry, known=known, adopted=links.get(write.key, Link(""))) for write, entry in adopted]
     with job.bridge.store.transaction() as tx:
-        changed = apply.met(job.bridge, tx, tenant=job.delivery.tenant, hospital=job.delivery.hospital, rows=rows)
+        changed = apply.met(job.bridge, tx, tenant=job.delivery.tenant, hospital=job.delivery.hospital, shown=_shown(findings))
         held.keep(tx, job, [row for row in rows if row.ours not in changed])
         detail = documents.dumps({"looked_for": len(findings), "found": len(adopted)})
         outbox.finish_attempt(tx, job.lease, attempt, "found" if adopted else "absent", detail)
         outbox.settle(tx, job.lease, job.delivery, state="pending", detail=repeats.remembered(job.delivery))
+
+
+def _shown(findings: list[tuple[Write, Finding]]) -> dict[str, dict[str, Any]]:
+    """By our key, the documents that the look met, whether they hold what was written or not."""
+    entries = [
+        finding.entry if isinstance(finding, Adopt) else finding.met for _, finding in findings if isinstance(finding, Adopt | Nothing)
+    ]
+    return {entry.key: entry.document for entry in entries if entry is not None and entry.document}
 
 
 def looks(delivery: Delivery) -> int:
