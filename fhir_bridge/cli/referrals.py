@@ -10,7 +10,7 @@ from fhir_bridge.clinic import words
 from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.settings import Settings
 from fhir_bridge.store.clients import Client
-from fhir_bridge.sync import refer_inbox
+from fhir_bridge.sync import orphans, refer_inbox
 from fhir_bridge.sync.bridge import Bridge
 
 session_option = click.option("--session", "sessions", multiple=True, help="Number of a session that answers it; may be said again.")
@@ -41,6 +41,16 @@ def list_(status: str | None, undecided: bool, limit: int, site: str, as_json: b
 def show(id: str, site: str, as_json: bool) -> None:
     """Print one referral, what was left out of it, and how far its news came."""
     emit(_known(refer_inbox.shown(_bridge(site), site, id)), as_json=as_json)
+
+
+@command.command("orphans")
+@click.option("--days", type=click.IntRange(0, 3650), help="Stuck for so many days, wherever they stand.  [default: by state]")
+@site_option
+@json_option
+def orphans_(days: int | None, site: str, as_json: bool) -> None:
+    """Print the referrals neither side is moving: since when, who must act, and what to do."""
+    found = orphans.of_site(_bridge(site), site, days=days)
+    emit(found, as_json=as_json, text=lambda: "\n".join(map(_stuck, found)) or "Nothing is stuck.")
 
 
 @command.command("accept")
@@ -146,6 +156,10 @@ def _known(found: dict[str, Any] | None) -> dict[str, Any]:
     if found is None:
         raise Refused([Fault("id", "the site has no referral of this id")])
     return found
+
+
+def _stuck(one: dict[str, Any]) -> str:
+    return f"{one['id']}  {one['status']}  {one['stuck']} for {one['days']} days  {one['who']}: {one['do']}"
 
 
 def _line(one: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Referrals that hospitals sent: each message byte for byte with the answer it got, and each referral's standing."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -84,6 +85,12 @@ def standing(tx: Transaction, tenant: str, id: str) -> Standing | None:
     """One referral."""
     found = select(*(referrals.c[name] for name in Standing.__slots__))
     return tx.one(Standing, found.where(referrals.c.tenant == tenant, referrals.c.id == id))
+
+
+def unfinished(tx: Transaction, tenant: str, over: Collection[str]) -> list[Standing]:
+    """Those that stand in none of the states `over`."""
+    found = select(*(referrals.c[name] for name in Standing.__slots__))
+    return tx.every(Standing, found.where(referrals.c.tenant == tenant, referrals.c.status.not_in(sorted(over))))
 
 
 def by_resource(tx: Transaction, tenant: str, client: str, resource_id: str) -> Standing | None:

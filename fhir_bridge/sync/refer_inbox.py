@@ -14,7 +14,7 @@ from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.matches import Match
 from fhir_bridge.store.records import Stored
 from fhir_bridge.store.referrals import Standing
-from fhir_bridge.sync import refer_patient, refer_read, status
+from fhir_bridge.sync import orphans, refer_patient, refer_read, status
 from fhir_bridge.sync.accept import accept
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.refer_loop import OVER
@@ -65,6 +65,15 @@ def listing(
         else:
             found = referrals.listing(tx, tenant, status=status, after=after, limit=limit)
         return [_told(tx, one) for one in found]
+
+
+def stuck(bridge: Bridge, tenant: str, *, after: Seen | None = None, limit: int = 50) -> list[dict[str, Any]]:
+    """As `listing`, those that neither side is moving, each with `orphan`: why, since when, who must act, and what to do."""
+    why = {one["id"]: one for one in orphans.of_site(bridge, tenant)}
+    with bridge.store.reading() as tx:
+        found = [one for id in why if (one := referrals.standing(tx, tenant, id)) and (not after or _place(one) < after)]
+        newest = sorted(found, key=_place, reverse=True)[:limit]
+        return [_told(tx, one) | {"orphan": {name: said for name, said in why[one.id].items() if name != "status"}} for one in newest]
 
 
 def shown(bridge: Bridge, tenant: str, id: str) -> dict[str, Any] | None:

@@ -30,7 +30,10 @@ def blueprint(bridge: Bridge) -> Blueprint:
         limit = _limit(request.args.get("limit", "50"))
         after = _seen(request.args["cursor"]) if "cursor" in request.args else None
         undecided, status = _undecided(request.args.get("match")), request.args.get("status")
-        found = refer_inbox.listing(bridge, g.client.tenant, status=status, undecided=undecided, after=after, limit=limit + 1)
+        if _flag("orphan"):
+            found = refer_inbox.stuck(bridge, g.client.tenant, after=after, limit=limit + 1)
+        else:
+            found = refer_inbox.listing(bridge, g.client.tenant, status=status, undecided=undecided, after=after, limit=limit + 1)
         page: dict[str, Any] = {"referrals": found[:limit]}
         return page | ({"next": _cursor(found[limit - 1])} if len(found) > limit else {})
 
@@ -108,6 +111,12 @@ def _undecided(said: str | None) -> bool:
     if said not in (None, "open"):
         raise Refused([Fault("match", "must be open: those for which a person must say whose patient it is")])
     return said == "open"
+
+
+def _flag(name: str) -> bool:
+    if (said := request.args.get(name, "false")) not in ("true", "false"):
+        raise Refused([Fault(name, "must be true or false")])
+    return said == "true"
 
 
 def _limit(said: str) -> int:

@@ -20,6 +20,17 @@ _ITEM: dict[str, Any] = {
             "description": "Whose patient it is: `open` waits for a person and goes to no hospital until then.",
             "properties": {"verdict": {"enum": ["open", "joined", "new"]}},
         },
+        "orphan": {
+            "type": "object",
+            "description": "Why nobody moves it: where it is stuck, since when, who must act, and what to do.",
+            "properties": {
+                "stuck": {"type": "string"},
+                "since": {"type": "string", "format": "date-time"},
+                "days": {"type": "integer"},
+                "who": {"enum": ["clinic", "hospital", "admin"]},
+                "do": {"type": "string"},
+            },
+        },
         "record": {"$ref": "#/components/schemas/referral"},
     },
 }
@@ -41,6 +52,7 @@ LIST: dict[str, Any] = {
     "parameters": [
         _parameter("status", "Only those that stand here.", enum=list(words.REFERRAL_STATES)),
         _parameter("match", "`open`: those for which a person must say whose patient it is.", enum=["open"]),
+        _parameter("orphan", "`true`: those that neither side is moving; without the other filters.", type="boolean", default=False),
         _parameter("limit", "How many at most.", type="integer", minimum=1, maximum=200, default=50),
         _parameter("cursor", "`next` of the page before.", type="string"),
     ],

@@ -68,3 +68,24 @@ def test_an_unknown_number_and_an_unknown_site_are_refused(referral: str):
     assert run("accept", "R-0") == (1, "id: the site has no referral of this id")
     assert run("list", "--site", "nowhere")[0] == 1
     assert run("decline", referral)[0] == 2
+
+
+def test_what_is_stuck_is_said_with_who_must_act(referral: str):
+    assert run("orphans") == (0, "Nothing is stuck.")
+    assert run("orphans", "--days", "0") == (0, f"{referral}  received  received for 0 days  clinic: Accept or decline it.")
+    code, printed = run("orphans", "--days", "0", "--json")
+    assert (code, [one["id"] for one in json.loads(printed)]) == (0, [referral])
+
+
+def test_a_referral_is_held_taken_up_again_and_cancelled(referral: str):
+    assert run("hold", referral, "--reason", "The drug is not in stock.") == (0, f"{referral} is on-hold, version 2")
+    assert run("accept", referral) == (0, f"{referral} is accepted, version 3")
+    assert run("cancel", referral, "--reason", "The patient moved away.") == (0, f"{referral} is cancelled, version 4")
+    assert run("fail", referral, "--reason", "Nothing came of it.")[0] == 1
+
+
+def test_whose_patient_it_is_can_be_said(referral: str):
+    assert run("list", "--undecided") == (0, "No referral.")
+    assert run("match", referral, "--new", "--patient", "P-7") == (0, f"{referral} is matched, version 2")
+    assert run("match", referral, "--patient", "P-404") == (1, "patient: is no patient known here; name one of the candidates, or say new")
+    assert run("match", "R-0", "--new")[0] == 1

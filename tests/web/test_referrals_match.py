@@ -1,12 +1,15 @@
 """Whose patient it is, over HTTP and from the command line: candidates side by side, a person's word, what cannot be said refused."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jsonschema_rs
 import pytest
 from flask.testing import FlaskClient
 from test_fhir_door import push, sent
+
+from fhir_bridge.sync.bridge import Bridge
 
 SignIn = Callable[..., FlaskClient]
 AT = "/api/v1/referrals"
@@ -91,3 +94,14 @@ def test_the_clinic_may_stop_it_and_the_hospital_reads_why(clinic: SignIn, north
     assert told["statusReason"]["text"] == "The infusion room is closed."
     assert told["status"] == {"hold": "on-hold", "cancel": "cancelled", "fail": "failed"}[verb]
     assert north.post(f"{at}/accept").status_code == (202 if verb == "hold" else 409)
+
+
+def test_what_is_stuck_can_be_asked_for(undecided: str, north: FlaskClient, bridge: Bridge):
+    assert north.get(f"{AT}?orphan=true").json == {"referrals": []}
+    bridge.store._clock = lambda: datetime.now(UTC) + timedelta(days=2)
+    [found] = north.get(f"{AT}?orphan=true").json["referrals"]
+    assert (found["orphan"]["stuck"], found["orphan"]["who"]) == ("undecided", "clinic")
+    description = north.get("/openapi.json").json
+    schema = {"$ref": "#/components/schemas/ReferralPage", "components": description["components"]}
+    jsonschema_rs.validate(schema, north.get(f"{AT}?orphan=true").json)
+    assert north.get(f"{AT}?orphan=maybe").status_code == 422
