@@ -167,14 +167,16 @@ def first_link(tx: Transaction, pull: Pull) -> datetime | None:
 
 
 def left_out(tx: Transaction, pull: Pull, *, since: datetime | None) -> list[str]:
-    """Ids of what this crawl should have shown and did not: linked and not gone, and, of a window, changed since it begins."""
+    """`Type/id` of what this crawl should have shown and did not: not gone, not being written, and, of a window, changed since then."""
     if since is not None:
         window = [pulled.c.last_updated >= since, pulled.c.crawl < pull.crawl, pulled.c.gone_at.is_(None)]
-        return [row[0] for row in tx.rows(select(pulled.c.id).where(*_seen_at(pull.tenant, pull.hospital, pull.type), *window))]
-    ours = {row[0].partition("/")[2] for row in tx.rows(select(links.c.theirs).where(*_link_at(pull), *_of_type(pull.type)))}
-    here = or_(pulled.c.crawl == pull.crawl, pulled.c.gone_at.is_not(None))
-    shown = tx.rows(select(pulled.c.id).where(*_seen_at(pull.tenant, pull.hospital, pull.type), here))
-    return sorted(ours - {row[0] for row in shown})
+        rows = tx.rows(select(pulled.c.id).where(*_seen_at(pull.tenant, pull.hospital, pull.type), *window))
+        found = {f"{pull.type}/{row[0]}" for row in rows}
+    else:
+        here = or_(pulled.c.crawl == pull.crawl, pulled.c.gone_at.is_not(None))
+        shown = tx.rows(select(pulled.c.id).where(*_seen_at(pull.tenant, pull.hospital, pull.type), here))
+        found = set(linked(tx, pull, pull.type)) - {f"{pull.type}/{row[0]}" for row in shown}
+    return sorted(found - being_written(tx, pull, list(found)))
 
 
 def linked(tx: Transaction, pull: Pull, type: str, *, after: str = "") -> list[str]:

@@ -158,7 +158,7 @@ def _finish(run: Run, pull: Pull) -> None:
         return
     unsettled = run.counts[pull_page.UNSETTLED]
     with run.step() as tx:
-        missed = [f"{pull.type}/{id}" for id in pulls.left_out(tx, pull, since=pull.since)]
+        missed = pulls.left_out(tx, pull, since=pull.since)
     if missed:
         pull = pull_page.store_asked(run, pull, missed)
     with run.step() as tx:

@@ -61,7 +61,7 @@ def _finish(run: Run, pull: Pull, *, by_patient: bool) -> None:
         return
     if by_patient:
         with run.step() as tx:
-            missed = [f"{pull.type}/{id}" for id in pulls.left_out(tx, pull, since=None)]
+            missed = pulls.left_out(tx, pull, since=None)
         for start in range(0, len(missed), _TOGETHER):
             pull = pull_page.store_asked(run, pull, missed[start : start + _TOGETHER])
     with run.step() as tx:
