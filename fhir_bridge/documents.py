@@ -16,6 +16,7 @@ from fhir_bridge.errors import Fault, Refused
 
 MAX_BYTES = 2_000_000
 MAX_DEPTH = 32
+_MOST_DIGITS, _MOST_EXPONENT = 4300, 3  # of a number, and of its exponent
 
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SUSPICIOUS = re.compile(rb"\\u(?:0000|[dD][89abAB])")
@@ -32,7 +33,7 @@ def loads(text: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
     if _deeper(text, max_depth):
         _refuse(f"is nested deeper than {max_depth} levels; flatten it")
     try:
-        document = json.loads(text.decode(), parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_object)
+        document = json.loads(text.decode(), parse_float=_decimal, parse_constant=_refuse_constant, object_pairs_hook=_object)
     except UnicodeDecodeError as error:
         _refuse(f"is not UTF-8 at byte {error.start}; send UTF-8")
     except json.JSONDecodeError as error:
@@ -71,6 +72,14 @@ def _deeper(text: bytes, levels: int) -> bool:
             return taken + brackets.count(b"[") + brackets.count(b"{") > levels
         brackets = inner
     return True
+
+
+def _decimal(text: str) -> Decimal:
+    """The number with its digits; one that no measure needs is refused, for arithmetic on it may never end."""
+    mantissa, _, exponent = text.lower().partition("e")
+    if len(mantissa) > _MOST_DIGITS or len(exponent.lstrip("+-0")) > _MOST_EXPONENT:
+        _refuse("holds a number too large, too small or too long to read")
+    return Decimal(text)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

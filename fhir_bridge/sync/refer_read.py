@@ -23,6 +23,9 @@ _READ = frozenset(
      "reasonCode", "reasonReference", "insurance", "note", "supportingInfo"}
 )  # fmt: skip
 
+#: what must be known of a patient, and where it stands in FHIR
+_TOLD = {"family_name": "Patient.name.family", "given_names": "Patient.name.given", "birth_date": "Patient.birthDate"}
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -126,8 +129,14 @@ def _completed(site: Site, found: Found, back: ReadBack) -> dict[str, Any]:
     if (note := next(filter(None, map(parts.notes, _conditions(found))), "")) and "indication" in referral:
         referral["indication"] = {**referral["indication"], "note": note}
     attached = parts.attachments(found.sent, found.task, f"{site.mapping.tables.site['extension']}/sha256")
-    patient = {"sex": "unknown", **back.record.get("patient", {})}
-    return {"patient": patient, "referral": referral | ({"attachments": attached} if attached else {})}
+    return {"patient": _told(back.record.get("patient", {})), "referral": referral | ({"attachments": attached} if attached else {})}
+
+
+def _told(patient: dict[str, Any]) -> dict[str, Any]:
+    """The patient as the hospital tells it; raises `Refused` when nobody could say by it who is meant."""
+    if missing := [place for name, place in _TOLD.items() if not (patient.get(name) and isinstance(patient[name], str | list))]:
+        raise Refused([Fault(place, "is needed, to tell whose referral it is") for place in missing])
+    return {"sex": "unknown", **patient}
 
 
 def _left_out(found: Found, back: ReadBack) -> Iterator[str]:

@@ -54,6 +54,9 @@ def test_a_byte_order_mark_is_no_part_of_the_document():
         (b'{"a\\ud800": 1}', "holds a NUL or half a surrogate pair"),
         (b'"\xff"', "is not UTF-8"),
         (b"9" * 5000, "a number too long"),
+        (b"1." + b"9" * 5000, "too long to read"),
+        (b"1e1000", "too large, too small"),
+        (b"-1E-" + b"9" * 400, "too large, too small"),
         (b" " * 2_000_001, "is 2000001 bytes long; send at most 2000000"),
     ],
 )

@@ -1,5 +1,6 @@
 """What the hospital's door refuses: in FHIR, with the element, without a word of the patient, and nothing becomes a referral."""
 
+import copy
 import json
 from collections.abc import Callable
 from typing import Any
@@ -66,6 +67,27 @@ REFUSED = {
     ),
     "an order that is done": (ORDER | {"status": "completed"}, "ServiceRequest.status"),
 }
+
+
+@pytest.mark.parametrize(
+    ("element", "damage"),
+    [
+        ("Patient.name.family", lambda patient: patient["name"][0].pop("family")),
+        ("Patient.name.given", lambda patient: patient["name"][0].pop("given")),
+        ("Patient.birthDate", lambda patient: patient.pop("birthDate")),
+    ],
+)
+def test_a_patient_nobody_could_tell_is_refused_whether_known_before_or_not(
+    hospital: FlaskClient, bridge: Bridge, element: str, damage: Callable[[Any], Any]
+):
+    document = copy.deepcopy(ORDER)
+    damage(document["contained"][0])
+    for _ in range(2):
+        refused = push(hospital, document)
+        assert_outcome(refused, 422, "business-rule")
+        assert refused.json["issue"][0]["expression"] == [element]
+        push(hospital, ORDER)
+    assert len(stored(bridge)) == 1
 
 
 @pytest.mark.parametrize("name", REFUSED)
