@@ -62,16 +62,18 @@ def lease_lane(tx: Transaction, *, tenant: str, hospital: str, lane: str, worker
     return None if row is None else _leased(tx, replace(wanted, until=now + timedelta(seconds=seconds), probe=bool(row[0])), now)
 
 
-def due(tx: Transaction, *, limit: int, at: tuple[str, str] | None = None) -> list[tuple[str, str, str]]:
+def due(tx: Transaction, *, limit: int, at: tuple[str, str] | None = None, since: datetime | None = None) -> list[tuple[str, str, str]]:
     """(tenant, hospital, lane) of up to `limit` free lanes that `lease` would give, each hospital's longest due first.
 
-    Of a hospital whose breaker is half open, one: the others would find the probe taken. `at`: one (tenant, hospital) only.
+    Of a hospital whose breaker is half open, one: the others would find the probe taken. `at`: one (tenant, hospital) only;
+    `since`: only what has been due since then.
     """
     now, found = tx.now, list[tuple[str, str, str]]()
     for tenant, name, half_open in _hospitals_with_work(tx, now, at[1] if at else None):
         if at and tenant != at[0]:
             continue
         lanes = select(lanes_table.c.lane).where(lanes_table.c.tenant == tenant, lanes_table.c.hospital == name, *_free(now))
+        lanes = lanes.where(lanes_table.c.due_at <= since) if since else lanes
         rows = tx.rows(lanes.order_by(lanes_table.c.due_at).limit(1 if half_open else limit - len(found)))
         found += [(tenant, name, row[0]) for row in rows]
     return found

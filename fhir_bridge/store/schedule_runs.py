@@ -87,7 +87,7 @@ def begin(tx: Transaction, order: Order, *, worker: str, seconds: float, now: da
     """A new run, begun now (`now`, where the caller has asked the time since `hold`), under way for `seconds`. Raises `Busy`."""
     number = hold(tx, order.tenant) + 1
     now = now or tx.now
-    break_off(tx, order.tenant)
+    break_off(tx, order.tenant, now)
     for other in running(tx, order.tenant):
         if other.work & work(order.what, order.hospitals):
             raise Busy(other)
@@ -113,9 +113,8 @@ def end(tx: Transaction, run: Run, *, outcome: str, report: bytes) -> None:
     _written(tx, run, ended_at=tx.now, lease_until=None, outcome=outcome, report=report)
 
 
-def break_off(tx: Transaction, tenant: str) -> int:
+def break_off(tx: Transaction, tenant: str, now: datetime) -> int:
     """Writes down the end of the site's runs that gave no sign of life in time; how many. What they had reported stays."""
-    now = tx.now
     silent = [table.c.tenant == tenant, table.c.ended_at.is_(None), table.c.lease_until <= now]
     return tx.execute(update(table).where(*silent).values(ended_at=now, lease_until=None, outcome="broken-off")).rowcount
 

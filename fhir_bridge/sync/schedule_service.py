@@ -130,6 +130,6 @@ class Scheduler:
     def _broken_off(self, tenant: str) -> None:
         with self._bridge.store.transaction() as tx:
             schedule_runs.hold(tx, tenant)
-            count = schedule_runs.break_off(tx, tenant)
+            count = schedule_runs.break_off(tx, tenant, tx.now)
         if count:
             self._tell(f"{count} run(s) of {tenant} gave no sign of life and are written down as broken off")

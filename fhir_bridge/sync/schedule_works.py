@@ -17,7 +17,7 @@ AT_ONCE = 100  # lanes looked up at a time
 
 
 def push(leg: Leg) -> Mapping[str, int]:
-    """Deliver everything of the site that is due at the hospital now.
+    """Deliver everything of the site that was due at the hospital when the run began.
 
     Counts `delivered`, `stopped`, `superseded`, `retried` (ended in a wait), and `waiting`: what is open there at the end.
     Raises `PartFailed` when the hospital cannot be reached.
@@ -70,9 +70,9 @@ WORKS: Mapping[str, Work] = {"push": push, "pull": pull, "archive": archive}
 
 
 def _once_more(leg: Leg, ended: Ended) -> bool:
-    """Work on the lanes that are due now; False when there is none left that is free."""
+    """Work on the lanes that were due when the run began, or it would not end while a clinic posts; False when none is left."""
     with leg.bridge.store.reading() as tx:
-        lanes = outbox.due(tx, limit=AT_ONCE, at=(leg.run.tenant, leg.hospital))
+        lanes = outbox.due(tx, limit=AT_ONCE, at=(leg.run.tenant, leg.hospital), since=leg.run.started_at)
     worked = False
     for lane in lanes:
         if leg.stopping():

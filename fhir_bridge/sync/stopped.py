@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir_bridge.errors import Fault, Refused
+from fhir_bridge.faults import fault_point
 from fhir_bridge.hospital.cards import card
 from fhir_bridge.store import audit, dead_letters
 from fhir_bridge.store.database import Transaction
@@ -68,6 +69,7 @@ def _each(bridge: Bridge, which: Which, act: Callable[[Transaction, Delivery], N
             fit = [delivery for delivery in found if not only_safe or card(delivery.reason or "").retry_safe]
             for delivery in fit:
                 act(tx, delivery)
+        fault_point("R1")
         done, left = done + len(fit), left + len(found) - len(fit)
         if len(found) < AT_ONCE:
             return Count(done, left)
@@ -80,6 +82,7 @@ def _retry(bridge: Bridge, tx: Transaction, delivery: Delivery, who: str, why: s
 
 def _discard(bridge: Bridge, tx: Transaction, delivery: Delivery, who: str, why: str) -> None:
     dead_letters.discard(tx, delivery, who, why)
+    fault_point("R2")
     _audit(bridge, tx, delivery, "discard", who, why)
 
 

@@ -30,7 +30,7 @@ from fhir_bridge.hospital.sign_in import SignIn
 from fhir_bridge.settings import Settings
 from fhir_bridge.store.database import Store
 from fhir_bridge.store.dispatch import Dispatch
-from fhir_bridge.sync import status, stopped
+from fhir_bridge.sync import schedule_service, status, stopped
 from fhir_bridge.sync.bridge import Bridge, Hospital, Site
 from fhir_bridge.sync.pull import pull
 from fhir_bridge.sync.schedule_service import Scheduler
@@ -145,6 +145,7 @@ def tick(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
 
 def schedule(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
     """As a scheduler does, until killed or, with SIGTERM, asked to stop."""
+    schedule_service.LOOK_SECONDS = order.get("look", schedule_service.LOOK_SECONDS)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     running = threading.Thread(target=Scheduler(bridge).run, args=(stop,))

@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from hashlib import sha256
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -107,9 +108,9 @@ class Rehearsal:
         rules = RULES.get(self.hospital.like, {})
         return {"do": do, "database": self.database, "hospital": self.hospital.base_url, "rules": rules, "shift": self.shift, **more}
 
-    def accept(self, *visits: Visit) -> None:
+    def accept(self, *visits: Visit, clock: Callable[[], datetime] = utc_now) -> None:
         """The clinic posts, and is told 202."""
-        bridge = accepting(self.database)
+        bridge = accepting(self.database, clock)
         for visit in visits:
             body = documents.dumps(visit.document())
             digest = sha256(body).hexdigest()
@@ -213,13 +214,13 @@ CLINIC = Client("default", "clinic-1", "The clinic", "clinic", Visit(0, 0).momen
 _SITE = replace(bootstrap.site(Settings(), "default"), hospitals=("general",))
 
 
-def accepting(database: str) -> Bridge:
+def accepting(database: str, clock: Callable[[], datetime] = utc_now) -> Bridge:
     """A bridge that accepts and never delivers, in this process."""
     return Bridge(
-        store=Store(database, allow_unsafe=True),
+        store=Store(database, allow_unsafe=True, clock=clock),
         sites={"default": _SITE},
         hospitals={},
-        clock=utc_now,
+        clock=clock,
         rng=random.Random(0),
         new_id=lambda: str(uuid.uuid4()),
         audit_key=b"rehearsed" * 4,

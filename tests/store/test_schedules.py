@@ -102,8 +102,8 @@ def test_a_sign_of_life_keeps_it(timed: Store, clock: Clock) -> None:
     clock.now += MINUTE
     with timed.transaction() as tx:
         assert schedule_runs.silent(tx, tx.now) == ["clinic"]
-        assert schedule_runs.break_off(tx, "clinic") == 1
-        assert schedule_runs.break_off(tx, "clinic") == 0
+        assert schedule_runs.break_off(tx, "clinic", tx.now) == 1
+        assert schedule_runs.break_off(tx, "clinic", tx.now) == 0
 
 
 def test_the_history_is_paged_and_of_one_schedule_or_all(timed: Store) -> None:
