@@ -14,7 +14,7 @@ from fhir_bridge.errors import Fault
 from fhir_bridge.hospital.client import NoReply, Reply
 from fhir_bridge.hospital.parts import Link, Write
 from fhir_bridge.hospital.verify import Adopt, Nothing, Several, found, is_whole, searches, together
-from fhir_bridge.store import outbox
+from fhir_bridge.store import links, outbox
 from fhir_bridge.store.outbox import Attempt, Delivery
 from fhir_bridge.sync import apply, held, repeats
 from fhir_bridge.sync.job import End, Job, Outage, Stopped, Wait
@@ -73,12 +73,31 @@ def find(job: Job, write: Write, known: Mapping[str, str]) -> Finding:
         if reply.status == 200:
             if not _answers(write, reply):
                 return Outage("the hospital answered a search with something else than FHIR", doubt=True)
-            return found(write, reply.body, known)
+            return found(write, _unclaimed(job, write, reply.body), known)
         if reply.status in (404, 410) and call.method == "GET":  # to a search it would mean that there is no such search
             return found(write, None, known)
         if reply.status in (401, 403, 429) or reply.status >= 500:
             return Outage(f"the hospital answered a search with {reply.status}", doubt=True)
     return Unsearchable("the hospital answers no search that would find it")
+
+
+def _unclaimed(job: Job, write: Write, answer: dict[str, Any]) -> dict[str, Any]:
+    """`answer` without what is known to be another of our resources: the same finding of two sessions is alike in all that can be searched.
+
+    Not so of patients: one registered twice here may well be one there.
+    """
+    entries = answer.get("entry") if answer.get("resourceType") == "Bundle" else None
+    if not isinstance(entries, list) or write.key.startswith("Patient/"):
+        return answer
+    with job.bridge.store.reading() as tx:
+        known = links.stamps(tx, job.delivery.tenant, job.delivery.hospital, [_reference(entry) for entry in entries])
+    claimed = {theirs for theirs, ours in known.items() if write.key not in [key for key, _ in ours]}
+    return {**answer, "entry": [entry for entry in entries if _reference(entry) not in claimed]}
+
+
+def _reference(entry: Any) -> str:
+    resource = entry.get("resource") if isinstance(entry, dict) else None
+    return f"{resource.get('resourceType')}/{resource.get('id')}" if isinstance(resource, dict) else ""
 
 
 def _answers(write: Write, reply: Reply) -> bool:
