@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
 GRACE_SECONDS = 90
 USER = 10001  # the Dockerfile's
-PARTS = ("web", "worker", "migrate")
+PARTS = ("web", "worker", "scheduler", "migrate")
 
 
 def _known_settings() -> set[str]:
@@ -59,10 +59,10 @@ def _is_one_of_ours(words: list[str]) -> None:
     assert CliRunner().invoke(command, [*words, "--help"]).exit_code == 0, words
 
 
-def test_there_are_doors_workers_and_a_migration() -> None:
+def test_there_are_doors_workers_schedulers_and_a_migration() -> None:
     assert set(_pods()) == set(PARTS)
     kinds = {part: kind for part in PARTS for kind, name in _manifests() if name == f"fhir-bridge-{part}" and kind in ("Deployment", "Job")}
-    assert kinds == {"web": "Deployment", "worker": "Deployment", "migrate": "Job"}
+    assert kinds == {"web": "Deployment", "worker": "Deployment", "scheduler": "Deployment", "migrate": "Job"}
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -89,7 +89,7 @@ def test_every_pod_runs_as_nobody_on_a_read_only_root(part: str) -> None:
     assert pod["automountServiceAccountToken"] is False
 
 
-@pytest.mark.parametrize("part", ["web", "worker"])
+@pytest.mark.parametrize("part", ["web", "worker", "scheduler"])
 def test_every_pod_has_the_time_to_end_well(part: str) -> None:
     assert _pods()[part]["terminationGracePeriodSeconds"] == GRACE_SECONDS
 
@@ -152,6 +152,7 @@ def test_every_service_of_the_compose_file_runs_a_command_of_ours_with_known_set
         "migrate": ["db", "upgrade"],
         "bridge": ["serve"],
         "worker": ["worker"],
+        "scheduler": ["scheduler"],
     }
     for service in _ours().values():
         _is_one_of_ours(service["command"])
@@ -165,7 +166,7 @@ def test_two_workers_listen_at_the_database_itself_and_the_doors_share_connectio
     ours = _ours()
     assert ours["worker"]["deploy"]["replicas"] == 2
     hosts = {name: service["environment"]["FHIR_BRIDGE_DATABASE_URL"].rpartition("@")[2] for name, service in ours.items()}
-    assert hosts == {"worker": "db/bridge", "migrate": "db/bridge", "bridge": "pgbouncer:6432/bridge"}
+    assert hosts == {"worker": "db/bridge", "scheduler": "db/bridge", "migrate": "db/bridge", "bridge": "pgbouncer:6432/bridge"}
     pool = _services()["pgbouncer"]["environment"]
     assert (pool["POOL_MODE"], pool["LISTEN_PORT"]) == ("transaction", "6432")
     assert int(pool["MAX_PREPARED_STATEMENTS"]) > 0

@@ -21,14 +21,15 @@ GRACEFUL_SECONDS = 75
 @click.option("--host", help="Address to listen on.  [default: FHIR_BRIDGE_HOST or 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.  [default: FHIR_BRIDGE_PORT or 8080]")
 @click.option("--with-worker", is_flag=True, help="Run a delivering worker beside the server, and stop it with it.")
-def command(host: str | None, port: int | None, with_worker: bool) -> None:
+@click.option("--with-scheduler", is_flag=True, help="Run a scheduler beside the server, and stop it with it.")
+def command(host: str | None, port: int | None, with_worker: bool, with_scheduler: bool) -> None:
     """Serve the clinic's API over HTTP until stopped."""
     settings = Settings.from_environ()
     bootstrap.prepare(settings)
     host, port = host or settings.host, settings.port if port is None else port
     if not settings.hospitals:
         say("No hospital is configured: what is accepted is kept, and waits. Set FHIR_BRIDGE_HOSPITAL or FHIR_BRIDGE_CONFIG.")
-    with _worker_beside(with_worker):
+    with _beside("worker", wanted=with_worker), _beside("scheduler", wanted=with_scheduler):
         _serve(lambda: _app(settings), host=host, port=port, workers=settings.web_workers)
 
 
@@ -68,13 +69,13 @@ def _serve_with_werkzeug(make_app: Callable[[], Any], *, host: str, port: int) -
 
 
 @contextmanager
-def _worker_beside(wanted: bool) -> Iterator[None]:
+def _beside(command: str, *, wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    worker = subprocess.Popen([sys.executable, "-m", "fhir_bridge", "worker"])  # ourselves, no argument from outside
+    process = subprocess.Popen([sys.executable, "-m", "fhir_bridge", command])  # noqa: S603  # ourselves, no argument from outside
     try:
         yield
     finally:
-        worker.terminate()
-        worker.wait(GRACEFUL_SECONDS)
+        process.terminate()
+        process.wait(GRACEFUL_SECONDS)
