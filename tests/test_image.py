@@ -135,7 +135,7 @@ def _services() -> dict[str, dict[str, Any]]:
 
 def test_every_command_of_the_compose_file_is_one_of_ours(image: Path, tmp_path: Path):
     commands = [service["command"] for service in _services().values() if service.get("build")]
-    assert sorted(words[0] for words in commands) == ["db", "serve", "worker"]
+    assert sorted(words[0] for words in commands) == ["db", "scheduler", "serve", "worker"]
     for words in commands:
         assert words[0] in COMMANDS
         done = subprocess.run([image / "bin/fhir-bridge", *words, "--help"], cwd=tmp_path, capture_output=True, check=False)
