@@ -60,8 +60,10 @@ class Broken:
 
 def write(tx: Transaction, *, tenant: str, actor: str, action: str, subject: str, detail: Any, now: datetime, key: bytes) -> Entry:
     """Adds a row. `detail` is anything `documents.canonical` takes."""
-    tx.insert_or_ignore(audit_heads, tenant=tenant, seq=0, seal=_BEGINNING)
-    last = Head(*tx.execute(_HELD_HEAD, of_tenant=tenant).one())
+    last = tx.one(Head, _HELD_HEAD, of_tenant=tenant)
+    if last is None:
+        tx.insert_or_ignore(audit_heads, tenant=tenant, seq=0, seal=_BEGINNING)
+        last = Head(*tx.execute(_HELD_HEAD, of_tenant=tenant).one())
     seen = documents.canonical(detail)
     seal = _seal(key, last.seal, tenant, last.seq + 1, now, actor, action, subject, seen)
     entry = Entry(tenant, last.seq + 1, now, actor, action, subject, seen, last.seal, seal)

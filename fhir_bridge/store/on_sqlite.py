@@ -47,6 +47,8 @@ def _connect(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    reading = connection.get_execution_options().get("sqlite_readonly", False)
-    connection.exec_driver_sql(f"PRAGMA query_only = {int(reading)}")
+    reading = bool(connection.get_execution_options().get("sqlite_readonly", False))
+    if connection.info.get("reading") is not reading:
+        connection.exec_driver_sql(f"PRAGMA query_only = {int(reading)}")
+        connection.info["reading"] = reading
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

@@ -69,7 +69,8 @@ def _sentences(connection: Connection) -> dict[str, set[str]]:
 def _parts(sql: str) -> set[str]:
     """SQLite keeps the text of CREATE TABLE, quotes a table that was renamed, and writes an added column behind the one before it."""
     head, _, rest = sql.replace('"', "").partition("(")
-    return {head.strip(), *(part.strip() for part in rest.rstrip().removesuffix(")").split(","))}
+    body, _, behind = rest.rpartition(")")
+    return {head.strip(), behind.strip(), *(part.strip() for part in body.split(","))}
 
 
 def test_every_key_starts_with_the_tenant() -> None:

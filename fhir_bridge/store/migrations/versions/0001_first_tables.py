@@ -41,6 +41,7 @@ def _records() -> None:
         sa.Column("response", sa.Text(), nullable=False),
         sa.Column("answered_at", _time(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "client", "key", name=op.f("pk_inbox")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "records",
@@ -115,6 +116,7 @@ def _lanes() -> None:
         sa.CheckConstraint("next_seq >= 1", name=op.f("ck_lanes_next_seq")),
         sa.ForeignKeyConstraint(["tenant", "hospital"], ["hospitals.tenant", "hospitals.hospital"], name=op.f("fk_lanes_hospitals")),
         sa.PrimaryKeyConstraint("tenant", "hospital", "lane", name=op.f("pk_lanes")),
+        sqlite_with_rowid=False,
     )
     op.create_index(
         "ix_lanes_due",
@@ -203,6 +205,7 @@ def _attempts() -> None:
             name=op.f("fk_attempts_deliveries"),
         ),
         sa.PrimaryKeyConstraint("tenant", "hospital", "lane", "seq", "number", name=op.f("pk_attempts")),
+        sqlite_with_rowid=False,
     )
     op.create_index(
         "uq_attempts_open",
@@ -242,6 +245,7 @@ def _links() -> None:
             ["tenant", "hospital", "ours"], ["links.tenant", "links.hospital", "links.ours"], name=op.f("fk_link_records_links")
         ),
         sa.PrimaryKeyConstraint("tenant", "kind", "record_id", "hospital", "ours", name=op.f("pk_link_records")),
+        sqlite_with_rowid=False,
     )
 
 
