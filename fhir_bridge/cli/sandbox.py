@@ -1,6 +1,7 @@
 """`fhir-bridge sandbox serve`: a hospital in a box, for trying things out without a hospital."""
 
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from fhir_bridge.sandbox.profile import agreed, load
 from fhir_bridge.sandbox.running import running
 from fhir_bridge.sandbox.server import create_app
 from fhir_bridge.sandbox.store import Store
+from fhir_bridge.sandbox.subscriptions import notifying
 
 LIKE = ("hapi", "epic", "oracle", "athena")
 
@@ -32,10 +34,11 @@ def command() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Fail as this JSON list says; more can be posted to /_faults.",
 )
+@click.option("--subscriptions", is_flag=True, help="Tell whoever subscribed of each change (R4 rest-hook).")
 @click.option("--jwks", metavar="URL", help="Ask for SMART sign-in: where the client's public keys are.")
 @click.option("--client", default="fhir-bridge", show_default=True, help="With --jwks: the client that may sign in.")
 @click.option("--scope", default="system/*.cruds", show_default=True, help="With --jwks: the scopes it may have.")
-def serve(like: str, port: int, file: Path | None, script: Path | None, **sign_in: str) -> None:
+def serve(like: str, port: int, file: Path | None, script: Path | None, subscriptions: bool, **sign_in: str) -> None:
     """Serve FHIR R4 on loopback until stopped; prints its base address."""
     stop = threading.Event()
     store = Store(file)
@@ -47,7 +50,7 @@ def serve(like: str, port: int, file: Path | None, script: Path | None, **sign_i
     app: Wsgi = twin
     if script:
         app = Faults(app, script=read_file(script))
-    with running(app, port=port) as server:
+    with running(app, port=port) as server, notifying(store) if subscriptions else nullcontext():
         click.echo(server.base_url)
         say(f"A hospital like {like} answers there; Ctrl-C ends it")
         run_until_stopped(stop.wait, stop=stop.set)

@@ -7,7 +7,7 @@ committed is in the file before it is visible, so a server killed at any point r
 import sqlite3
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -58,6 +58,7 @@ class Store:
         self.by_identifier: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
         self.log: list[Version] = []
         self.next_id = FIRST_ID
+        self.listeners: list[Callable[[Sequence[Version]], None]] = []  # told of what was committed, within the lock
         self._clock = clock
         self._file = sqlite3.connect(file, check_same_thread=False, isolation_level=None) if file else None
         if self._file:
@@ -72,6 +73,8 @@ class Store:
             yield draft
             self._save(draft.written)
             self._publish(draft.written)
+            for listener in self.listeners:
+                listener(draft.written)
 
     def hold(self, resources: Iterable[Document]) -> None:
         """Puts resources (each with an id) in without asking anybody: what a hospital has before we come."""

@@ -55,7 +55,7 @@ webhook_messages = Table(
     ),
 )
 
-# What we asked a hospital to tell us of; of the secret part of our address only the hash.
+# What we asked a hospital to tell us of; of the secret part of our address only the hash. `status` as the hospital last said.
 subscriptions = Table(
     "subscriptions",
     metadata,
@@ -64,7 +64,8 @@ subscriptions = Table(
     Column("type", String, primary_key=True),
     Column("address_sha256", String, nullable=False),
     Column("theirs", String),
-    Column("made_at", UTCDateTime, nullable=False),
+    Column("status", String, nullable=False),
+    Column("looked_at", UTCDateTime, nullable=False),
     Column("notified_at", UTCDateTime),
     Column("notifications", Integer, nullable=False, server_default=text("0")),
     # subscriptions.of_address

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from fhir_bridge.store import dead_letters, hospitals, outbox
 from fhir_bridge.store.outbox import Delivery
-from fhir_bridge.sync import archiving
+from fhir_bridge.sync import archiving, subscriptions
 from fhir_bridge.sync import pull as pulling
 from fhir_bridge.sync.deliver import Ended, work_once
 from fhir_bridge.sync.job import Done, End, Outage, Overtaken, Stopped
@@ -41,8 +41,9 @@ def push(leg: Leg) -> Mapping[str, int]:
 
 
 def pull(leg: Leg) -> Mapping[str, int]:
-    """Read what changed at the hospital and apply it. Counts what `sync.pull` counts, and what became of the changes.
+    """Read what changed at the hospital and apply it, and have it notify us where it offers that.
 
+    Counts what `sync.pull` counts, and what became of the changes.
     Raises `PartFailed` when not every type was read to its end.
     """
 
@@ -52,6 +53,9 @@ def pull(leg: Leg) -> Mapping[str, int]:
             raise Stop("asked to stop; the next pull goes on here")  # between two pages, each with its cursor
 
     found = pulling.pull(leg.bridge, tenant=leg.run.tenant, hospital=leg.hospital, types=leg.types or None, tell=tell)
+    if found.whole and not leg.types:
+        for words in subscriptions.keep(leg.bridge, tenant=leg.run.tenant, hospital=leg.hospital):
+            leg.tell(f"{leg.hospital}: {words}")
     counts = Counter(found.counts)
     counts.update(found.applied)
     if not found.whole and not leg.stopping():

@@ -13,6 +13,7 @@ from fhir_bridge.web import (
     fhir_api,
     fhir_errors,
     jwks,
+    notifications,
     operations,
     problems,
     referrals_api,
@@ -50,6 +51,7 @@ def create_app(bridge: Bridge, *, log: Any = None) -> Flask:
         app.register_blueprint(way_in.blueprint(bridge))
     app.register_blueprint(operations.blueprint(bridge))
     app.register_blueprint(jwks.blueprint(bridge))
+    app.register_blueprint(notifications.blueprint(bridge))
     app.after_request(_guard)
     return app
 

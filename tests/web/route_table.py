@@ -64,6 +64,7 @@ ROUTES: Mapping[str, Route] = {
     "GET /fhir/metadata": _open("what the door can do (R4: open to all)"),
     "GET /fhir/.well-known/smart-configuration": _open("how to sign in (SMART: open to all)"),
     "POST /oauth/token": _open("where one signs in; refuses by itself (test_sign_in_negative.py)"),
+    "POST /notifications/<string:token>": _open("its address cannot be guessed, and nothing is read of it", ids={"token": "token"}),
     "POST /api/v1/sessions": _clinic(INTO_TENANT, body={}),
     "GET /api/v1/sessions/<string:record_id>": _clinic_id("session", "record_id"),
     "POST /api/v1/appointments": _clinic(INTO_TENANT, body={}),

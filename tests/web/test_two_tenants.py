@@ -24,8 +24,9 @@ from werkzeug.routing import Rule
 
 from fhir_bridge import bootstrap
 from fhir_bridge.settings import Secret, Settings, Site
-from fhir_bridge.store import clients, sign_in
+from fhir_bridge.store import clients, sign_in, subscriptions
 from fhir_bridge.store.clients import Client
+from fhir_bridge.store.subscriptions import Subscription
 from fhir_bridge.store.tables import audit_heads, records
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.web import create_app
@@ -105,6 +106,8 @@ def _furnish(world: World) -> None:
     assert clinic.post("/api/v1/appointments", json=appointment).status_code == 202
     order = push(hospital, SENT)
     assert order.status_code == 201
+    with world.bridge.store.transaction() as tx:
+        subscriptions.put(tx, Subscription("north", "general", "Task", sha256(b"guess").hexdigest(), "1", "active", tx.now))
     task = hospital.get("/fhir/Task").json["entry"][0]["resource"]
     world.things |= {
         "session": SESSION["id"],
@@ -112,6 +115,7 @@ def _furnish(world: World) -> None:
         "referral": clinic.get("/api/v1/referrals").json["referrals"][0]["id"],
         "ServiceRequest": order.json["id"],
         "Task": task["id"],
+        "token": "guess",
         "Patient": order.json["subject"]["reference"].removeprefix("Patient/"),
     }
 
