@@ -30,10 +30,11 @@ from fhir_bridge.hospital.sign_in import SignIn
 from fhir_bridge.settings import Settings
 from fhir_bridge.store.database import Store
 from fhir_bridge.store.dispatch import Dispatch
-from fhir_bridge.sync import schedule_service, status, stopped
+from fhir_bridge.sync import schedule_service, sign_in_clients, status, stopped
 from fhir_bridge.sync.bridge import Bridge, Hospital, Site
 from fhir_bridge.sync.pull import pull
 from fhir_bridge.sync.schedule_service import Scheduler
+from fhir_bridge.sync.sign_in_clients import Wanted
 from fhir_bridge.sync.worker import Worker
 from fhir_bridge.web.app import create_app
 
@@ -154,6 +155,15 @@ def schedule(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
         running.join(0.1)
 
 
+def rotate(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
+    """`rounds` new keys for the client of this id, each put down in the file `seen` as the administrator who sees it would."""
+    for _ in range(order["rounds"]):
+        wanted, overlap = Wanted(order["kind"]), timedelta(hours=order["overlap_hours"])
+        shown, _until = sign_in_clients.rotate(bridge, tenant="default", id=order["client"], wanted=wanted, overlap=overlap, by="rehearsal")
+        with open(order["seen"], "a") as seen:
+            seen.write(f"{shown.get('key') or shown['signer']}\n")
+
+
 class _Silent:
     def __getattr__(self, name: str) -> Callable[..., "_Silent"]:
         return lambda *_, **__: self
@@ -183,6 +193,7 @@ TASKS: dict[str, Callable[[Bridge, Clock, dict[str, Any]], None]] = {
     "discard": discard,
     "tick": tick,
     "schedule": schedule,
+    "rotate": rotate,
 }
 
 
