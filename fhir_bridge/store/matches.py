@@ -43,10 +43,15 @@ class Match:
     decided_by: str | None = None
 
 
-def unread(tx: Transaction, tenant: str, limit: int) -> tuple[int, int, list[tuple[str, str]]]:
-    """(the last row of the audit trail read before, the last one of this page, the records it speaks of); one reader at a time."""
-    tx.insert_or_ignore(patients_read, tenant=tenant, seq=0)
-    held = tx.first(select(patients_read.c.seq).where(patients_read.c.tenant == tenant).with_for_update())
+def unread(tx: Transaction, tenant: str, limit: int, *, hold: bool = True) -> tuple[int, int, list[tuple[str, str]]]:
+    """(the last row of the audit trail read before, the last one of this page, the records it speaks of).
+
+    One reader at a time, unless it is not to `hold` it: then nothing may be remembered of the page.
+    """
+    said = select(patients_read.c.seq).where(patients_read.c.tenant == tenant)
+    if hold:
+        tx.insert_or_ignore(patients_read, tenant=tenant, seq=0)
+    held = tx.first(said.with_for_update() if hold else said)
     after = held[0] if held else 0
     found = select(audit.c.seq, audit.c.actor, audit.c.subject).where(audit.c.tenant == tenant, audit.c.seq > after)
     rows = tx.rows(found.order_by(audit.c.seq).limit(limit))

@@ -5,7 +5,7 @@ no difference for the check; the names themselves stay as they were written.
 """
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from fhir_bridge.store.matches import Known
 from fhir_bridge.sync.bridge import Bridge
 
 READ_AT_ONCE = 500
+FRESH = 24  # rows of the audit trail that may wait until a page of them is learnt of
 Patient = Mapping[str, Any]
 
 
@@ -73,29 +74,51 @@ def numbers_of(patient: Patient) -> list[tuple[str, str]]:
 
 
 def look(bridge: Bridge, tenant: str, told: Patient) -> Verdict:
-    """The verdict on `told` among all patients of the tenant known by now."""
-    catch_up(bridge, tenant)
-    family = plain(told.get("family_name", ""))
+    """The verdict on `told` among all patients of the tenant known by now: those learnt of, and those of the last few records."""
+    family, numbers = plain(told.get("family_name", "")), numbers_of(told)
     with bridge.store.reading() as tx:
-        numbered = matches.numbered(tx, tenant, numbers_of(told))
-        alike = matches.alike(tx, tenant, birth_date=str(told.get("birth_date", "")), family=family)
-    return judge(told, _documents(numbered), _documents(alike))
+        fresh = _fresh(tx, tenant)
+    if fresh is None:
+        catch_up(bridge, tenant)
+        fresh = {}
+    with bridge.store.reading() as tx:
+        numbered = _documents(matches.numbered(tx, tenant, numbers))
+        alike = _documents(matches.alike(tx, tenant, birth_date=str(told.get("birth_date", "")), family=family))
+    numbered = [one for one in _with(numbered, fresh) if set(numbers_of(one)) & set(numbers)]
+    alike = [one for one in _with(alike, fresh) if one["birth_date"] == told.get("birth_date") and plain(one["family_name"]) == family]
+    return judge(told, numbered, alike)
 
 
 def details(tx: Transaction, tenant: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What is known of these patients, by id."""
-    return {str(one["id"]): one for one in _documents(matches.known(tx, tenant, ids))}
+    fresh = _newest(tx, tenant, matches.unread(tx, tenant, READ_AT_ONCE, hold=False)[2]) if ids else {}
+    return {str(one["id"]): one for one in _with(_documents(matches.known(tx, tenant, ids)), fresh) if one["id"] in ids}
 
 
 def catch_up(bridge: Bridge, tenant: str) -> None:
     """Learn of the patients of every record accepted since the last time."""
-    while True:
+    whole = True
+    while whole:
         with bridge.store.transaction() as tx:
             before, read, pairs = matches.unread(tx, tenant, READ_AT_ONCE)
-            if read == before:
-                return
-            newest = {one["id"]: one for kind, id in pairs if (one := _patient(tx, tenant, kind, id))}
-            matches.know(tx, tenant, [(_known(one), numbers_of(one)) for one in newest.values()], read=read)
+            matches.know(tx, tenant, [(_known(one), numbers_of(one)) for one in _newest(tx, tenant, pairs).values()], read=read)
+            whole = read - before >= READ_AT_ONCE
+
+
+def _fresh(tx: Transaction, tenant: str) -> dict[str, dict[str, Any]] | None:
+    """The patients of the records nobody learnt of yet, by id; None when they are many: a commit for each referral would cost more."""
+    before, read, pairs = matches.unread(tx, tenant, FRESH, hold=False)
+    return None if read - before >= FRESH else _newest(tx, tenant, pairs)
+
+
+def _newest(tx: Transaction, tenant: str, pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, Any]]:
+    return {str(one["id"]): one for kind, id in pairs if (one := _patient(tx, tenant, kind, id))}
+
+
+def _with(known: Sequence[dict[str, Any]], fresh: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The patients in the order of their ids, what is fresh over what was known."""
+    together = {str(one["id"]): one for one in known} | dict(fresh)
+    return [together[id] for id in sorted(together)]
 
 
 def _patient(tx: Transaction, tenant: str, kind: str, id: str) -> dict[str, Any] | None:

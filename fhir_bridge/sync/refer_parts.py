@@ -48,16 +48,24 @@ def attachments(sent: Mapping[str, dict[str, Any]], task: Node, hash_url: str) -
 
 
 def hospital_numbers(patient: Node, own_system: str) -> list[dict[str, Any]]:
-    """The patient's identifiers that say whose they are, typed as the hospital's numbers; other kinds of number stay as they are."""
+    """The patient's identifiers that say whose they are, typed as the hospital's numbers; other kinds of number stay as they are.
+
+    One without a system or a value tells nobody, and is left out.
+    """
     kept = []
     for one in patient.get("identifier", []):
         kinds = {coding.get("code") for coding in one.get("type", {}).get("coding", [])}
-        if one.get("system") == own_system:
+        if one.get("system") == own_system or not is_whole(one):
             continue
         hospitals = not kinds or kinds & _HOSPITALS_OWN
         typed = {"type": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MR"}]}}
         kept.append({name: value for name, value in one.items() if name in ("system", "value")} | typed if hospitals else one)
     return kept
+
+
+def is_whole(identifier: Node) -> bool:
+    """Does it say a number and whose it is?"""
+    return bool(identifier.get("system") and identifier.get("value"))
 
 
 def placer(order: Node, own_system: str) -> dict[str, str] | None:

@@ -142,5 +142,8 @@ def _told(patient: dict[str, Any]) -> dict[str, Any]:
 def _left_out(found: Found, back: ReadBack) -> Iterator[str]:
     yield from back.residue
     yield from (f"ServiceRequest.{name}: is not part of a referral here" for name in found.order if name not in _READ)
+    for index, one in enumerate(found.patient.get("identifier", [])):
+        if not parts.is_whole(one):
+            yield f"Patient.identifier[{index}]: needs a system and a value to tell a patient"
     if len(found.order.get("reasonCode", [])) > 1:
         yield "ServiceRequest.reasonCode[1]: one reason is read"

@@ -14,7 +14,8 @@ _NUMBERS = itertools.count(1)
 
 def fresh() -> bytes:
     """The transaction with a new order for a new patient."""
-    return re.sub(r"(ORD-SYN-|SYN-100)\d*", rf"\g<1>{os.getpid()}-{next(_NUMBERS)}", _TEXT).encode()
+    number = f"{os.getpid()}-{next(_NUMBERS)}"
+    return re.sub(r"(ORD-SYN-|SYN-100)\d*|(Synthetic-Rowan)", rf"\g<1>\g<2>{number}", _TEXT).encode()
 
 
 def _ratio() -> float:
