@@ -1,44 +1,85 @@
-"""What a delivery must leave alone: what a person has yet to decide, and what the hospital itself said of its own fields.
+"""What a delivery must leave as the hospital has it: what a person has yet to decide, and what the hospital itself said of its own.
 
 A record that still says what the clinic said before the hospital changed it has not been changed by the clinic: the hospital's
-word becomes its next version. A record that says something of its own is a conflict, and the resource is not written meanwhile.
+word becomes its next version. A record that says something of its own is a conflict: the field is sent as the hospital has it,
+so that nothing is written over, and the rest of the resource goes.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from fhir_bridge import documents
-from fhir_bridge.clinic.leaves import flat
+from fhir_bridge.clinic.leaves import built, flat
 from fhir_bridge.errors import Refused
 from fhir_bridge.store import conflicts, links, outbox, records
-from fhir_bridge.store.conflicts import Word
+from fhir_bridge.store.conflicts import FIELD, Word
 from fhir_bridge.store.records import Stored
 from fhir_bridge.sync.apply_compare import NOTHING, Leaves, equal
 from fhir_bridge.sync.apply_record import About, Page, newest, open_conflict, with_values
+from fhir_bridge.sync.bridge import Site
+from fhir_bridge.sync.convert import checked
 from fhir_bridge.sync.job import Job
 
+Resource = dict[str, Any]
 
-def left_alone(job: Job, stored: Stored, keys: Sequence[str], *, dry: bool = False) -> frozenset[str] | None:
-    """Those of `keys` (the record's resources) that this delivery must not write; None when a newer version takes its place.
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands at the hospital until it is decided: whole resources (`alone`, by our key), and fields of others with their values."""
+
+    alone: frozenset[str] = frozenset()
+    fields: Mapping[str, Leaves] = field(default_factory=dict)
+
+
+def standing(job: Job, stored: Stored, keys: Sequence[str], *, dry: bool = False) -> Standing | None:
+    """What of `keys` (the record's resources) this delivery must leave; None when a newer version takes its place.
 
     `dry`: nothing is stored, and a newer version that would be made now is not.
     """
     delivery = job.delivery
     with job.bridge.store.reading() as tx:
-        held = {one.ours for one in conflicts.holding(tx, delivery.tenant, delivery.hospital, keys)}
-        words = [word for word in conflicts.words(tx, delivery.tenant, delivery.hospital, keys) if word.ours not in held]
-    differing = _differing(job, stored, words) if words else []
-    if not differing:
-        return frozenset(held)
-    if dry:
-        return frozenset(held | {word.ours for word in differing})
+        open_ = conflicts.holding(tx, delivery.tenant, delivery.hospital, keys)
+        words = conflicts.words(tx, delivery.tenant, delivery.hospital, keys)
+    if not open_ and not words:
+        return Standing()
+    asked = {(one.ours, one.path): _value(one.their_value) for one in open_ if one.what == FIELD}
+    differing = [word for word in _differing(job, stored, words) if (word.ours, word.path) not in asked]
+    if differing and not dry and _overtaken(job, stored, differing):
+        return None
+    fields: dict[str, Leaves] = {}
+    for (ours, path), value in (asked | {(word.ours, word.path): _value(word.value) for word in differing}).items():
+        fields.setdefault(ours, {})[path] = value
+    return Standing(frozenset(one.ours for one in open_ if one.what != FIELD), fields)
+
+
+def as_it_stands(
+    site: Site, stands: Standing, record: Resource, onto: Sequence[Resource], *, kind: str, resources: Sequence[Resource]
+) -> tuple[list[Resource], frozenset[str]]:
+    """`resources` with the hospital's own values in the fields that stand, and what cannot be written with them and is left alone."""
+    found, alone = {f"{one['resourceType']}/{one['id']}": one for one in resources}, set(stands.alone)
+    schema = site.records.kinds[kind].schema
+    for ours, values in stands.fields.items():
+        leaves = {path: value for path, value in {**flat(schema, record), **values}.items() if value is not NOTHING}
+        try:
+            theirs = checked(site.mapping.to_fhir(record | built(schema, leaves), onto=onto)).resources
+        except Refused:
+            theirs = []
+        same = next((one for one in theirs if f"{one['resourceType']}/{one['id']}" == ours), None)
+        if same is None:
+            alone.add(ours)
+        elif ours in found:
+            found[ours] = same
+    return list(found.values()), frozenset(alone)
+
+
+def _overtaken(job: Job, stored: Stored, differing: Collection[Word]) -> bool:
+    delivery = job.delivery
     with job.bridge.store.transaction() as tx:
         page = Page(job.bridge, tx, delivery.tenant, delivery.hospital)
         about = newest(page, delivery.kind, delivery.record_id)
         idle = about.version == delivery.version and outbox.open_attempt(tx, delivery) is None
-        if idle and _heard(page, about, stored, differing):
-            return None
-    return frozenset(held | {word.ours for word in differing})
+        return idle and _heard(page, about, stored, differing)
 
 
 def _differing(job: Job, stored: Stored, words: Collection[Word]) -> list[Word]:

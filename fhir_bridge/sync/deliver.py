@@ -15,7 +15,7 @@ from fhir_bridge.hospital.plan import Plan, plan
 from fhir_bridge.store import outbox, records
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.outbox import Attempt, Delivery, Lease, LeaseLost
-from fhir_bridge.sync import apply_delivery, call, held, look, newer, refer_messages, visible
+from fhir_bridge.sync import apply_delivery, call, held, look, newer, refer_messages, refer_theirs, visible
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.convert import checked, summed_up
 from fhir_bridge.sync.dispatch import Lane
@@ -152,14 +152,18 @@ def planned_now(job: Job, *, dry: bool = False) -> tuple[Plan, dict[str, Link]] 
     fresh = job.site.mapping.to_fhir(record)
     keys = [f"{resource['resourceType']}/{resource['id']}" for resource in fresh.resources]
     links = held.load(job, keys)
-    if (alone := apply_delivery.left_alone(job, stored, keys, dry=dry)) is None:
+    if (left := apply_delivery.standing(job, stored, keys, dry=dry)) is None:
         return Overtaken()
     links = links if dry else visible.looked(job, fresh.resources, links)
-    onto = held.as_ours(links)
+    onto, theirs = refer_theirs.apart(job.site, held.as_ours(links))
     written = checked(job.site.mapping.to_fhir(record, onto=onto) if onto else fresh)
+    resources, alone = written.resources, left.alone
+    if left.fields:
+        resources, alone = apply_delivery.as_it_stands(job.site, left, record, onto, kind=stored.kind, resources=resources)
+    resources, alone = refer_theirs.within(theirs, resources, alone)
     retracted = [one for one in held.only_here(job, written.retracted) if f"{one['resourceType']}/{one['id']}" not in alone]
-    stands = newer.stands(job, stored, written.resources, links, alone=alone)
-    return plan(job.capabilities, written.resources, stands, retracted=retracted), links
+    stands = newer.stands(job, stored, resources, links, alone=alone)
+    return plan(job.capabilities, resources, stands, retracted=retracted), links
 
 
 def _open_attempt(bridge: Bridge, delivery: Delivery) -> Attempt | None:
