@@ -9,7 +9,7 @@ HOSPITAL ?= sandbox
 LIKE ?= hapi
 PYTEST ?= -n 2 --dist loadfile
 
-.PHONY: demo run hapi record test check chaos chaos-matrix bench lock clean
+.PHONY: demo run hapi record test check chaos chaos-matrix scheduled bench lock clean
 
 demo: $(READY)
 ifeq ($(HOSPITAL),hapi)
@@ -50,6 +50,12 @@ chaos: $(READY)
 
 chaos-matrix: $(READY)
 	PYTHONPATH=tests $(BIN)/python tests/faults/matrix.py
+
+# A sync every minute beside a posting clinic, in real time (`make scheduled MINUTES=5 DATABASE=postgresql`).
+MINUTES ?= 5
+scheduled: $(READY)
+	@scripts/setup-system postgresql
+	PYTHONPATH=tests $(BIN)/python tests/faults/scheduled.py --minutes $(MINUTES) --database $(DATABASE)
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench

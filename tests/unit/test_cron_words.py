@@ -53,6 +53,11 @@ def test_every_ten_minutes_is_every_ten_minutes_whatever_the_clock_on_the_wall_d
         assert {after - before for before, after in pairwise(found)} == {timedelta(minutes=10)}
 
 
+def test_a_star_for_the_minute_within_the_hour_that_changes_goes_by_the_clock_on_the_wall() -> None:
+    assert _on(SPRING[NEW_YORK], "*/30 2 * * *") == []
+    assert _on(AUTUMN[NEW_YORK], "*/30 1 * * *") == ["01:00-0400", "01:30-0400", "01:00-0500", "01:30-0500"]
+
+
 @pytest.mark.parametrize(
     ("cron", "message"),
     [
