@@ -15,7 +15,7 @@ from fhir_bridge import documents
 from fhir_bridge.clinic import records as clinic
 from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.faults import fault_point
-from fhir_bridge.store import audit, clients, inbox, outbox, records
+from fhir_bridge.store import audit, inbox, outbox, records
 from fhir_bridge.store.clients import Client
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.sync import dispatch, refer_index, refer_loop, routes
@@ -49,12 +49,6 @@ class Arrival:
     @property
     def natural_key(self) -> str:
         return f"{self.kind}/{self.id}/{self.version}/{self.sha256}"
-
-
-def client_of(bridge: Bridge, key: str) -> Client | None:
-    """The client that holds this API key; None for an unknown or revoked one."""
-    with bridge.store.reading() as tx:
-        return clients.authenticate(tx, key)
 
 
 def accept(

@@ -11,7 +11,11 @@ _HELD = ("read", "vread", "history-instance", "search-type")
 #: type → what can be done with it
 INTERACTIONS = {ORDER: ("create", *_HELD), TASK: ("create", *_HELD), PATIENT: ("read", "search-type")}
 _MESSAGING = "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message"
-_SIGN_IN = "Authorization: Bearer with a key that the clinic's administrator issues to the hospital. This statement is open to all."
+_SECURITY_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+_SIGN_IN = (
+    "SMART Backend Services: sign in at the token endpoint that .well-known/smart-configuration names, with public keys the clinic's "
+    "administrator registers. Where that cannot be, Authorization: Bearer with a key he issues. This statement is open to all."
+)
 _NO_FETCHING = (
     "The Patient, and a Task's focus, must be sent contained or in the Bundle: nothing is fetched from the sender. "
     "A sender reads and finds its own referrals and nobody else's. A batch is refused: a referral is taken whole or not at all."
@@ -33,7 +37,7 @@ def statement(base: str) -> dict[str, Any]:
             {
                 "mode": "server",
                 "documentation": _NO_FETCHING,
-                "security": {"description": _SIGN_IN},
+                "security": {"service": [{"coding": [{"system": _SECURITY_SERVICE, "code": "SMART-on-FHIR"}]}], "description": _SIGN_IN},
                 "resource": [_resource(kind) for kind in INTERACTIONS],
                 "interaction": [{"code": "transaction"}],
                 "operation": [{"name": "process-message", "definition": _MESSAGING}],
