@@ -8,8 +8,9 @@ from typing import Any
 from fhir_bridge import documents
 from fhir_bridge.errors import Fault
 from fhir_bridge.hospital.cards import card
-from fhir_bridge.store import dead_letters, matches, outbox, records, referrals
+from fhir_bridge.store import dead_letters, fetches, matches, outbox, records, referrals
 from fhir_bridge.store.database import Transaction
+from fhir_bridge.store.fetches import Fetch
 from fhir_bridge.store.outbox import Delivery
 from fhir_bridge.store.referrals import Standing
 from fhir_bridge.sync.bridge import Bridge
@@ -49,7 +50,10 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """`stuck` is a word of `PATIENCE` or `stopped`; `who` is clinic, hospital or admin; `do` says what, in words."""
+    """`stuck` is a word of `PATIENCE`, `stopped`, or `not-fetched` (then the id is a Task's).
+
+    `who` is clinic, hospital or admin; `do` says what, in words.
+    """
 
     id: str
     status: str
@@ -84,9 +88,15 @@ def of_site(bridge: Bridge, tenant: str, *, days: int | None = None) -> list[dic
         stands = {one.id: one for one in referrals.unfinished(tx, tenant, OVER)}
         stands |= {id: found for id in dead if id not in stands and (found := referrals.standing(tx, tenant, id))}
         loops = [_loop(tx, one, undecided.get(id), dead.get(id)) for id, one in stands.items()]
-        now = tx.now
+        now, lost = tx.now, fetches.failed(tx, tenant)
+    unfetched = [_unfetched(one, now) for one in lost]
     stuck = [orphan for loop in loops if (orphan := judge(loop, now, days=days))]
-    return [asdict(one) for one in sorted(stuck, key=lambda one: (one.since, one.id))]
+    return [asdict(one) for one in sorted([*stuck, *unfetched], key=lambda one: (one.since, one.id))]
+
+
+def _unfetched(one: Fetch, now: datetime) -> Orphan:
+    do = f"The order of its Task could not be fetched: {one.why}. Have the hospital {one.client} send it again, with the order in it."
+    return Orphan(one.id, "submitted", "not-fetched", one.received_at.isoformat(), (now - one.received_at).days, "hospital", do)
 
 
 def _waits(loop: Loop) -> Iterator[tuple[str, datetime]]:

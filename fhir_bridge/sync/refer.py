@@ -4,6 +4,7 @@ A repetition gets the first answer again: told by `X-Request-ID`, then by the me
 number. A changed order is the next version of its referral; a revoked one cancels it. A refused message is kept too, with its faults.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -11,6 +12,7 @@ from typing import Any
 
 from fhir_bridge import documents
 from fhir_bridge.errors import Fault, Refused
+from fhir_bridge.fhir import check
 from fhir_bridge.fhir.outcome import operation_outcome
 from fhir_bridge.store import matches, records, referral_search, referrals
 from fhir_bridge.store.clients import Client
@@ -18,7 +20,7 @@ from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.records import Stored, VersionTaken
 from fhir_bridge.store.referrals import Message
 from fhir_bridge.sync import refer_answers as answers
-from fhir_bridge.sync import refer_index, refer_patient, refer_query, refer_read, refer_search
+from fhir_bridge.sync import refer_focus, refer_index, refer_patient, refer_query, refer_read, refer_search
 from fhir_bridge.sync.accept import accept
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.refer_answers import Answer, Held
@@ -27,6 +29,8 @@ from fhir_bridge.sync.refer_shape import MESSAGE, TRANSACTION, Incoming, NotFhir
 
 #: what the clinic says of a referral; the hospital says the rest
 CLINICS_OWN = ("id", "version", "status", "status_reason", "received_at", "sessions", "summaries")
+#: what is stored with a referral of this number, as it is held
+Alongside = Callable[[Transaction, str, Held], None]
 
 
 class Settled(Refused):
@@ -47,6 +51,8 @@ def take(bridge: Bridge, client: Client, incoming: Incoming) -> Answer:
         incoming.require_shape()
         if first := _answered(bridge, client, incoming) or _existing(bridge, client, incoming):
             return first
+        if url := refer_focus.address(incoming):
+            return refer_focus.begin(bridge, client, incoming, url)
         order = refer_read.read(bridge.sites[client.tenant], incoming.document)
         try:
             return _store(bridge, client, incoming, order)
@@ -55,6 +61,21 @@ def take(bridge: Bridge, client: Client, incoming: Incoming) -> Answer:
     except Refused as refused:
         _keep_refused(bridge, client, incoming, refused)
         raise
+
+
+def take_fetched(bridge: Bridge, client: Client, incoming: Incoming, also: Alongside) -> str:
+    """The number of the referral in a Task with what was fetched for it, which is stored now, together with what `also` writes.
+
+    Raises `Refused`.
+    """
+    if faults := check.faults(incoming.document):
+        raise Refused(faults)
+    order = refer_read.read(bridge.sites[client.tenant], incoming.document)
+    try:
+        _store(bridge, client, incoming, order, also)
+    except VersionTaken:
+        _store(bridge, client, incoming, order, also)
+    return refer_read.number_of(client.id, order.placer)
 
 
 def status_of(refused: Refused) -> HTTPStatus:
@@ -107,7 +128,7 @@ def _existing(bridge: Bridge, client: Client, incoming: Incoming) -> Answer | No
     return answers.one_resource(kind, found[0], incoming.base, created=False)
 
 
-def _store(bridge: Bridge, client: Client, incoming: Incoming, order: refer_read.Order) -> Answer:
+def _store(bridge: Bridge, client: Client, incoming: Incoming, order: refer_read.Order, also: Alongside = lambda *_: None) -> Answer:
     id = refer_read.number_of(client.id, order.placer)
     with bridge.store.reading() as tx:
         now, stored = tx.now, records.current(tx, client.tenant, "referral", id)
@@ -124,6 +145,7 @@ def _store(bridge: Bridge, client: Client, incoming: Incoming, order: refer_read
         _stand(tx, client, record, found)
         if not order.taken_back:
             matches.put(tx, match)
+        also(tx, id, found)
         referrals.keep(tx, _message(bridge, client, incoming, now=tx.now, referral=id, answer=answer))
 
     if stored and documents.canonical(record) == documents.canonical(_document(stored)):

@@ -8,16 +8,29 @@ from fhir_bridge.store.clients import Client
 from fhir_bridge.store.records import Stored
 from fhir_bridge.store.referral_search import OneOf
 from fhir_bridge.store.referrals import Standing
-from fhir_bridge.sync import refer_search
+from fhir_bridge.sync import refer_focus, refer_search
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.refer_answers import Answer, Held, held
 from fhir_bridge.sync.refer_query import COLUMNS, Query
+from fhir_bridge.sync.refer_shape import TASK
 
 
 def read(bridge: Bridge, client: Client, kind: str, resource_id: str) -> Answer | None:
     """The newest version of a resource of one of this sender's referrals; None for any other id."""
     page = refer_search.run(bridge, client, Query(kind, ((OneOf(COLUMNS[kind], (resource_id,)),),), count=1))
-    return _answer(page.found[0], kind) if page.found else None
+    if page.found or kind != TASK:
+        return _answer(page.found[0], kind) if page.found else None
+    return _asked_for(bridge, client, resource_id)
+
+
+def _asked_for(bridge: Bridge, client: Client, id: str) -> Answer | None:
+    """A Task whose order is fetched at its sender, under the id it was answered with."""
+    found = refer_focus.read(bridge, client, id)
+    if found is None or isinstance(found, Held):
+        return _answer(found, TASK) if found else None
+    with bridge.store.reading() as tx:
+        stored = records.current(tx, client.tenant, "referral", found.referral or "")
+    return refer_focus.as_asked(_answer(_held(bridge, client, stored), TASK), id) if stored else None
 
 
 def version(bridge: Bridge, client: Client, kind: str, resource_id: str, number: int) -> Answer | None:

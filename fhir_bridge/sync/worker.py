@@ -9,7 +9,7 @@ import threading
 from os import getpid
 
 from fhir_bridge.store.database import StoreError
-from fhir_bridge.sync import dispatch, webhooks_send
+from fhir_bridge.sync import dispatch, refer_fetch, webhooks_send
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.deliver import answer, work_once
 from fhir_bridge.sync.dispatch import Lane
@@ -30,6 +30,8 @@ class Worker:
         # beside the deliveries: a slow receiver of the clinic's must not hold them up
         telling = threading.Thread(target=webhooks_send.keep_sending, args=(bridge, self.name, stop), daemon=True)
         telling.start()
+        fetching = threading.Thread(target=refer_fetch.keep_fetching, args=(bridge, stop), daemon=True)
+        fetching.start()
         if bridge.dispatch:
             bridge.dispatch.run(
                 drain=lambda lane: self._answer(lane, stop),
@@ -41,10 +43,13 @@ class Worker:
             if not self._work(stop):
                 stop.wait(self._bridge.poll_interval_seconds)
         telling.join()
+        fetching.join()
 
     def drain(self) -> int:
         """Everything that is due now, once; returns how many lanes were worked on."""
         lanes = 0
+        while refer_fetch.fetch_due(self._bridge):
+            pass
         while work_once(self._bridge, worker=self.name):
             lanes += 1
         return lanes

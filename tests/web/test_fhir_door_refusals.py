@@ -108,7 +108,7 @@ def test_a_focus_that_would_have_to_be_fetched_is_refused(hospital: FlaskClient)
     refused = push(hospital, without(without(without(task, "contained"), "for"), "requester"), "/fhir/Task")
     assert_outcome(refused, 422, "business-rule")
     assert refused.json["issue"][0]["expression"] == ["Task.focus"]
-    assert "nothing is fetched" in refused.json["issue"][0]["diagnostics"]
+    assert "may not name" in refused.json["issue"][0]["diagnostics"]
 
 
 def test_two_orders_in_one_message_are_refused(hospital: FlaskClient, bridge: Bridge):
