@@ -89,6 +89,12 @@ def taken_back(site: Site, link: Link, document: dict[str, Any]) -> bool:
     return any(one.refusal is not None for one in strangers.ready(site.mapping, held.named(link, document)))
 
 
+def differing(site: Site, kind: str, link: Link, written: dict[str, Any]) -> set[str]:
+    """The paths at which `written` says something else than what we sent last; all of them when nothing is known to be sent."""
+    sent, now = (read(site, kind, {"Any/0": replace(link, document=each)}) if each else {} for each in (link.sent, written))
+    return set(changes(sent, now))
+
+
 def speakers(site: Site, kind: str, links: Mapping[str, Link], fresh: Mapping[str, dict[str, Any]], paths: Iterable[str]) -> dict[str, str]:
     """Which of the changed resources `fresh` says the field at each path: the first that says something of it, before or after."""
     said = {key: _said(site, kind, links[key], document) for key, document in fresh.items()}

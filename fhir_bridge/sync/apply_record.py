@@ -92,7 +92,7 @@ def apply_record(page: Page, kind: str, id: str, fresh: Mapping[str, Seen]) -> d
     _settle(page, list(fresh), about.leaves, now)
     outcomes = dict.fromkeys(fresh, "decorated")
     outcomes |= {said_by[path]: "applied" for path in decision.applied} | {said_by[path]: "conflict" for path in decision.disputed}
-    _keep(page, about, rows, fresh, outcomes)
+    _keep(page, about, rows, fresh, {key: outcomes[key] == "applied" for key in fresh}, taken=decision.applied)
     _count_turns(page, about, rows, fresh, [key for key, outcome in outcomes.items() if outcome != "decorated"])
     return outcomes
 
@@ -170,11 +170,13 @@ def settle(page: Page, conflict: Conflict) -> None:
     tell(page, actor=page.actor, action="conflict-settled", id=conflict.id, detail={"of": f"{conflict.kind}/{conflict.record_id}"})
 
 
-def _keep(page: Page, about: About, rows: Mapping[str, links.Link], fresh: Mapping[str, Seen], outcomes: Mapping[str, str]) -> None:
-    """What the hospital shows now is what both sides last agreed on; at this hospital nothing of it is left to send."""
+def _keep(
+    page: Page, about: About, rows: Mapping[str, links.Link], fresh: Mapping[str, Seen], applied: Mapping[str, bool], *, taken: Leaves
+) -> None:
+    """What the hospital shows now is what both sides last agreed on; at this hospital nothing of what it said is left to send."""
     shown = {key: seen_of(rows[key], one) for key, one in fresh.items()}
-    applied = [key for key in fresh if outcomes[key] == "applied"]
-    sent = as_sent(page, about, shown, applied) if applied else {}
+    keys = [key for key in fresh if applied[key]]
+    sent = as_sent(page, about, shown, keys, taken=taken) if keys else {}
     links.refresh(page.tx, [replace(row, sent=sent.get(key, row.sent)) for key, row in shown.items()])
 
 
@@ -196,11 +198,20 @@ def seen_of(row: links.Link, one: Seen) -> links.Link:
     return replace(row, version=one.version or None, etag=etag_of(one.version) or None, seen=seen)
 
 
-def as_sent(page: Page, about: About, shown: Mapping[str, links.Link], keys: list[str]) -> dict[str, bytes]:
-    """What a delivery of the record would send of `keys`, given what the hospital shows by now."""
+def as_sent(page: Page, about: About, shown: Mapping[str, links.Link], keys: list[str], *, taken: Leaves) -> dict[str, bytes]:
+    """What a delivery of the record would send of `keys`, where that is what was sent last but for the `taken` fields.
+
+    A change of the clinic's own that is still on its way is left to send.
+    """
     record = summed_up(page.site.mapping, built(page.site.records.kinds[about.kind].schema, about.leaves))
     fresh = [f"{one['resourceType']}/{one['id']}" for one in page.site.mapping.to_fhir(record).resources]
     rows = held.rows_of(page.tx, page.tenant, page.hospital, (about.kind, about.id), fresh) | dict(shown)
-    written = page.site.mapping.to_fhir(record, onto=held.as_ours({key: held.link(row) for key, row in rows.items()}))
+    links_ = {key: held.link(row) for key, row in rows.items()}
+    written = page.site.mapping.to_fhir(record, onto=held.as_ours(links_))
     found = {f"{one['resourceType']}/{one['id']}": one for one in written.resources}
-    return {key: documents.canonical(found[key]) for key in keys if key in found}
+    known = {*taken, "version", f"{page.site.records.kinds[about.kind].head}.version"}
+    return {
+        key: documents.canonical(found[key])
+        for key in keys
+        if key in found and compare.differing(page.site, about.kind, links_[key], found[key]) <= known
+    }

@@ -161,7 +161,7 @@ def _take_value(page: Page, one: Conflict, who: str) -> None:
     others = [each for each in conflicts.holding(page.tx, one.tenant, one.hospital, [one.ours]) if each.id != one.id]
     link = links.by_ours(page.tx, one.tenant, one.hospital, one.ours)
     if link is not None and not others:
-        sent = as_sent(page, about, {one.ours: link}, [one.ours])
+        sent = as_sent(page, about, {one.ours: link}, [one.ours], taken={one.path: theirs})
         links.refresh(page.tx, [replace(link, sent=sent.get(one.ours, link.sent))])
 
 
