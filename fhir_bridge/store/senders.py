@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.matching_tables import senders
@@ -26,5 +26,15 @@ def put(tx: Transaction, sender: Sender) -> None:
 
 def of(tx: Transaction, tenant: str, client: str) -> Sender:
     """What is known of one client; nothing, for most."""
-    found = select(*(senders.c[name] for name in Sender.__slots__))
-    return tx.one(Sender, found.where(senders.c.tenant == tenant, senders.c.client == client)) or Sender(tenant, client)
+    return tx.one(Sender, _OF, tenant=tenant, client=client) or Sender(tenant, client)
+
+
+_OF = select(*(senders.c[name] for name in Sender.__slots__)).where(
+    senders.c.tenant == bindparam("tenant"), senders.c.client == bindparam("client")
+)
+
+
+def with_messages(tx: Transaction, tenant: str) -> list[Sender]:
+    """Those that want messages at an address of their own."""
+    found = select(*(senders.c[name] for name in Sender.__slots__)).where(senders.c.tenant == tenant)
+    return tx.every(Sender, found.where(senders.c.messages_to.is_not(None)).order_by(senders.c.client))

@@ -29,3 +29,9 @@ def hospitals_of(bridge: Bridge, tx: Transaction, tenant: str, kind: str, record
         if standing and senders.of(tx, tenant, standing.client).messages_to:
             return [f"{MESSAGES}{standing.client}"]
     return [match.hospital] if match.hospital else every
+
+
+def addresses_beside(tx: Transaction, tenant: str, hospital: str) -> list[str]:
+    """The names in lanes of the senders' own addresses that belong to `hospital`, or to none: who works on its lanes works on these."""
+    wanted = [one for one in senders.with_messages(tx, tenant) if one.hospital in (None, hospital)]
+    return [f"{MESSAGES}{one.client}" for one in wanted]

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from fhir_bridge.store import dead_letters, hospitals, outbox
 from fhir_bridge.store.outbox import Delivery
-from fhir_bridge.sync import archiving, subscriptions
+from fhir_bridge.sync import archiving, refer_fetch, routes, subscriptions
 from fhir_bridge.sync import pull as pulling
 from fhir_bridge.sync.deliver import Ended, work_once
 from fhir_bridge.sync.job import Done, End, Outage, Overtaken, Stopped
@@ -32,6 +32,8 @@ def push(leg: Leg) -> Mapping[str, int]:
             outages.append(end.reason)
         leg.tell(f"{delivery.kind}/{delivery.record_id} version {delivery.version} to {leg.hospital}: {_name(end)}")
 
+    while not leg.stopping() and refer_fetch.fetch_due(leg.bridge):
+        leg.tell("the order of a Task was fetched at its sender")
     while _once_more(leg, ended):
         pass
     counts["waiting"], why = _left(leg)
@@ -76,9 +78,10 @@ WORKS: Mapping[str, Work] = {"push": push, "pull": pull, "archive": archive}
 def _once_more(leg: Leg, ended: Ended) -> bool:
     """Work on the lanes that were due when the run began, or it would not end while a clinic posts; False when none is left."""
     with leg.bridge.store.reading() as tx:
-        lanes = outbox.due(tx, limit=AT_ONCE, at=(leg.run.tenant, leg.hospital), since=leg.run.started_at)
+        here = [leg.hospital, *routes.addresses_beside(tx, leg.run.tenant, leg.hospital)]
+        due = [outbox.due(tx, limit=AT_ONCE, at=(leg.run.tenant, name), since=leg.run.started_at) for name in here]
     worked = False
-    for lane in lanes:
+    for lane in (lane for lanes in due for lane in lanes):
         if leg.stopping():
             return False
         worked |= work_once(leg.bridge, worker=leg.worker, lane=lane, stopping=leg.stopping, ended=ended)
