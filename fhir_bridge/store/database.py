@@ -86,30 +86,33 @@ class Transaction:
     def insert_or_ignore_all(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Inserts those of `rows` (the same columns in each) whose key does not exist."""
         if rows:
-            self.connection.execute(self._insert(table).on_conflict_do_nothing(), rows)
+            self.connection.execute(_insert_or_ignore(table, self.on_postgresql), rows)
 
     def upsert_all(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Inserts `rows` (the same columns in each), each over the row with the same key if there is one."""
         if not rows:
             return
-        insert = self._insert(table)
-        key = [column.name for column in table.primary_key]
-        rest = {name: insert.excluded[name] for name in rows[0] if name not in key}
-        self.connection.execute(insert.on_conflict_do_update(index_elements=key, set_=rest), rows)
+        self.connection.execute(_upsert(table, tuple(rows[0]), self.on_postgresql), rows)
 
     def upsert(self, table: Table, **values: Any) -> None:
         """Inserts a row, or overwrites the named columns of the row with the same key."""
         self.upsert_all(table, [values])
 
-    def _insert(self, table: Table) -> "postgresql.Insert | sqlite.Insert":
-        return (postgresql.insert if self.on_postgresql else sqlite.insert)(table)
-
 
 @cache  # SQLAlchemy takes longer to build a statement than SQLite to run it
 def _insert_or_ignore(table: Table, on_postgresql: bool) -> Executable:
-    insert = (postgresql.insert if on_postgresql else sqlite.insert)(table)
     # without the option SQLAlchemy forgets the row count of an INSERT on PostgreSQL
-    return insert.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    return _insert(table, on_postgresql).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+
+
+@cache
+def _upsert(table: Table, columns: tuple[str, ...], on_postgresql: bool) -> Executable:
+    insert, key = _insert(table, on_postgresql), [column.name for column in table.primary_key]
+    return insert.on_conflict_do_update(index_elements=key, set_={name: insert.excluded[name] for name in columns if name not in key})
+
+
+def _insert(table: Table, on_postgresql: bool) -> "postgresql.Insert | sqlite.Insert":
+    return (postgresql.insert if on_postgresql else sqlite.insert)(table)
 
 
 class Store:

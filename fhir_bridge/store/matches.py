@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy import bindparam, delete, select, tuple_, update
 
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.matching_tables import matches, patient_numbers, patients, patients_read
@@ -43,48 +43,40 @@ class Match:
     decided_by: str | None = None
 
 
-def unread(tx: Transaction, tenant: str, limit: int, *, hold: bool = True) -> tuple[int, int, list[tuple[str, str]]]:
-    """(the last row of the audit trail read before, the last one of this page, the records it speaks of).
-
-    One reader at a time, unless it is not to `hold` it: then nothing may be remembered of the page.
-    """
-    said = select(patients_read.c.seq).where(patients_read.c.tenant == tenant)
-    if hold:
-        tx.insert_or_ignore(patients_read, tenant=tenant, seq=0)
-    held = tx.first(said.with_for_update() if hold else said)
-    after = held[0] if held else 0
+def unread(tx: Transaction, tenant: str, limit: int) -> tuple[int, int, list[tuple[str, str]]]:
+    """(the last row of the audit trail read before, the last one of this page, the records it speaks of)."""
+    told = tx.first(select(patients_read.c.seq).where(patients_read.c.tenant == tenant))
+    after = told[0] if told else 0
     found = select(audit.c.seq, audit.c.actor, audit.c.subject).where(audit.c.tenant == tenant, audit.c.seq > after)
     rows = tx.rows(found.order_by(audit.c.seq).limit(limit))
-    told = dict.fromkeys(row.subject for row in rows if row.actor != "worker")
-    pairs = [(kind, id) for kind, _, id in (subject.partition("/") for subject in told) if kind in _KINDS]
+    named = dict.fromkeys(row.subject for row in rows if row.actor != "worker")
+    pairs = [(kind, id) for kind, _, id in (subject.partition("/") for subject in named) if kind in _KINDS]
     return after, (rows[-1].seq if rows else after), pairs
 
 
-def know(tx: Transaction, tenant: str, found: Sequence[tuple[Known, Iterable[tuple[str, str]]]], *, read: int) -> None:
-    """Remember patients with their (system, value) numbers, and that the audit trail was read up to `read`."""
-    rows = [{"tenant": tenant, **{name: getattr(one, name) for name in Known.__slots__}} for one, _ in found]
-    tx.upsert_all(patients, rows)
-    if found:
-        gone = patient_numbers.c.patient.in_([one.patient for one, _ in found])
-        tx.execute(delete(patient_numbers).where(patient_numbers.c.tenant == tenant, gone))
+def know(tx: Transaction, tenant: str, found: Sequence[tuple[Known, Iterable[tuple[str, str]]]], *, after: int, read: int) -> None:
+    """Remember patients with their (system, value) numbers, told by the rows `after` to `read`; nothing, if somebody else did meanwhile."""
+    tx.insert_or_ignore(patients_read, tenant=tenant, seq=0)
+    mine = update(patients_read).where(patients_read.c.tenant == tenant, patients_read.c.seq == after)
+    if tx.execute(mine.values(seq=read)).rowcount == 0 or not found:
+        return
+    tx.upsert_all(patients, [{"tenant": tenant, **{name: getattr(one, name) for name in Known.__slots__}} for one, _ in found])
+    gone = patient_numbers.c.patient.in_([one.patient for one, _ in found])
+    tx.execute(delete(patient_numbers).where(patient_numbers.c.tenant == tenant, gone))
     numbers = [{"tenant": tenant, "system": s, "value": v, "patient": one.patient} for one, each in found for s, v in each]
     tx.insert_or_ignore_all(patient_numbers, numbers)
-    tx.execute(update(patients_read).where(patients_read.c.tenant == tenant).values(seq=read))
 
 
 def numbered(tx: Transaction, tenant: str, numbers: Sequence[tuple[str, str]]) -> list[Known]:
     """The patients known by one of these (system, value)."""
     if not numbers:
         return []
-    same = tuple_(patient_numbers.c.system, patient_numbers.c.value).in_(numbers)
-    ids = select(patient_numbers.c.patient).where(patient_numbers.c.tenant == tenant, same)
-    return tx.every(Known, _known(tenant).where(patients.c.patient.in_(ids)).order_by(patients.c.patient))
+    return [Known(*row) for row in tx.execute(_NUMBERED, of_tenant=tenant, numbers=list(numbers))]
 
 
 def alike(tx: Transaction, tenant: str, *, birth_date: str, family: str) -> list[Known]:
     """The patients born that day under that name."""
-    found = _known(tenant).where(patients.c.birth_date == birth_date, patients.c.family == family)
-    return tx.every(Known, found.order_by(patients.c.patient))
+    return [Known(*row) for row in tx.execute(_ALIKE, of_tenant=tenant, born=birth_date, named=family)]
 
 
 def known(tx: Transaction, tenant: str, ids: Sequence[str]) -> list[Known]:
@@ -99,7 +91,7 @@ def put(tx: Transaction, match: Match) -> None:
 
 def of(tx: Transaction, tenant: str, referral: str) -> Match | None:
     """Whose patient this referral is; None for one that no hospital sent."""
-    return tx.one(Match, _matches(tenant).where(matches.c.referral == referral))
+    return tx.one(Match, _OF, of_tenant=tenant, of_referral=referral)
 
 
 def hold(tx: Transaction, tenant: str, referral: str) -> Match | None:
@@ -112,9 +104,30 @@ def open_(tx: Transaction, tenant: str) -> list[Match]:
     return tx.every(Match, _matches(tenant).where(matches.c.verdict == "open").order_by(matches.c.asked_at, matches.c.referral))
 
 
-def _known(tenant: str) -> Any:
+def _known(tenant: Any) -> Any:
     return select(*(patients.c[name] for name in Known.__slots__)).where(patients.c.tenant == tenant)
 
 
-def _matches(tenant: str) -> Any:
+def _matches(tenant: Any) -> Any:
     return select(*(matches.c[name] for name in Match.__slots__)).where(matches.c.tenant == tenant)
+
+
+# SQLAlchemy takes longer to build a statement than SQLite to run it: those of every referral are built once
+_READ = select(patients_read.c.seq).where(patients_read.c.tenant == bindparam("of_tenant"))
+_UNREAD = (
+    select(audit.c.seq, audit.c.actor, audit.c.subject)
+    .where(audit.c.tenant == bindparam("of_tenant"), audit.c.seq > bindparam("after"))
+    .order_by(audit.c.seq)
+    .limit(bindparam("most"))
+)
+_OF = _matches(bindparam("of_tenant")).where(matches.c.referral == bindparam("of_referral"))
+_BY_NUMBER = select(patient_numbers.c.patient).where(
+    patient_numbers.c.tenant == bindparam("of_tenant"),
+    tuple_(patient_numbers.c.system, patient_numbers.c.value).in_(bindparam("numbers", expanding=True)),
+)
+_NUMBERED = _known(bindparam("of_tenant")).where(patients.c.patient.in_(_BY_NUMBER)).order_by(patients.c.patient)
+_ALIKE = (
+    _known(bindparam("of_tenant"))
+    .where(patients.c.birth_date == bindparam("born"), patients.c.family == bindparam("named"))
+    .order_by(patients.c.patient)
+)

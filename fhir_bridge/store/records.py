@@ -1,5 +1,6 @@
 """Every version of every clinic record, in normal form, by (tenant, kind, id, version)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -51,6 +52,14 @@ def current(tx: Transaction, tenant: str, kind: str, id: str) -> Stored | None:
     return tx.one(Stored, _CURRENT, tenant=tenant, kind=kind, id=id)
 
 
+def newest(tx: Transaction, tenant: str, pairs: Sequence[tuple[str, str]]) -> list[Stored]:
+    """The highest version of each of these (kind, id), in their order."""
+    if not pairs:
+        return []
+    found = {(row.kind, row.id): Stored(*row) for row in tx.execute(_NEWEST, of_tenant=tenant, pairs=list(pairs))}
+    return [found[pair] for pair in pairs if pair in found]
+
+
 def version(tx: Transaction, tenant: str, kind: str, id: str, version: int) -> Stored | None:
     """One version."""
     return tx.one(Stored, _of(tenant, kind, id).where(records.c.version == version))
@@ -87,3 +96,6 @@ def _select(*where: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
 
 
 _CURRENT = _select(*(records.c[name] == bindparam(name) for name in ("tenant", "kind", "id"))).order_by(records.c.version.desc()).limit(1)
+_NEWEST = _select(
+    records.c.tenant == bindparam("of_tenant"), tuple_(records.c.kind, records.c.id).in_(bindparam("pairs", expanding=True))
+).order_by(records.c.version)

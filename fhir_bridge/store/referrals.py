@@ -4,10 +4,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.referral_tables import referrals, referrals_raw
+
+_KEEP = insert(referrals_raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,14 @@ class Standing:
     updated_at: datetime
 
 
+_STANDING = select(*(referrals.c[name] for name in Standing.__slots__)).where(
+    referrals.c.tenant == bindparam("tenant"), referrals.c.id == bindparam("id")
+)
+
+
 def keep(tx: Transaction, message: Message) -> None:
     """Keeps a message for good."""
-    tx.execute(insert(referrals_raw).values(**{name: getattr(message, name) for name in Message.__slots__}))
+    tx.execute(_KEEP, **{name: getattr(message, name) for name in Message.__slots__})
 
 
 def answered(tx: Transaction, tenant: str, client: str, *, request_id: str | None = None, message_id: str | None = None) -> Message | None:
@@ -83,8 +90,7 @@ def move(tx: Transaction, tenant: str, id: str, status: str) -> None:
 
 def standing(tx: Transaction, tenant: str, id: str) -> Standing | None:
     """One referral."""
-    found = select(*(referrals.c[name] for name in Standing.__slots__))
-    return tx.one(Standing, found.where(referrals.c.tenant == tenant, referrals.c.id == id))
+    return tx.one(Standing, _STANDING, tenant=tenant, id=id)
 
 
 def unfinished(tx: Transaction, tenant: str, over: Collection[str]) -> list[Standing]:

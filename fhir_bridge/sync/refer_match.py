@@ -75,18 +75,24 @@ def numbers_of(patient: Patient) -> list[tuple[str, str]]:
 
 def look(bridge: Bridge, tenant: str, told: Patient) -> Verdict:
     """The verdict on `told` among all patients of the tenant known by now: those learnt of, and those of the last few records."""
-    family, numbers = plain(told.get("family_name", "")), numbers_of(told)
     with bridge.store.reading() as tx:
         fresh = _fresh(tx, tenant)
-    if fresh is None:
-        catch_up(bridge, tenant)
-        fresh = {}
+        if fresh is not None:
+            return _judged(tx, tenant, told, fresh)
+    catch_up(bridge, tenant)
     with bridge.store.reading() as tx:
-        numbered = _documents(matches.numbered(tx, tenant, numbers))
-        alike = _documents(matches.alike(tx, tenant, birth_date=str(told.get("birth_date", "")), family=family))
-    numbered = [one for one in _with(numbered, fresh) if set(numbers_of(one)) & set(numbers)]
-    alike = [one for one in _with(alike, fresh) if one["birth_date"] == told.get("birth_date") and plain(one["family_name"]) == family]
-    return judge(told, numbered, alike)
+        return _judged(tx, tenant, told, {})
+
+
+def _judged(tx: Transaction, tenant: str, told: Patient, fresh: Mapping[str, dict[str, Any]]) -> Verdict:
+    family, numbers, born = plain(told.get("family_name", "")), numbers_of(told), str(told.get("birth_date", ""))
+    numbered = _with(_documents(matches.numbered(tx, tenant, numbers)), fresh)
+    alike = _with(_documents(matches.alike(tx, tenant, birth_date=born, family=family)), fresh)
+    return judge(
+        told,
+        [one for one in numbered if set(numbers_of(one)) & set(numbers)],
+        [one for one in alike if str(one["birth_date"]) == born and plain(one["family_name"]) == family],
+    )
 
 
 def details(tx: Transaction, tenant: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -112,20 +118,15 @@ def _fresh(tx: Transaction, tenant: str) -> dict[str, dict[str, Any]] | None:
 
 
 def _newest(tx: Transaction, tenant: str, pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, Any]]:
-    return {str(one["id"]): one for kind, id in pairs if (one := _patient(tx, tenant, kind, id))}
+    stored = records.newest(tx, tenant, list(pairs))
+    found = (documents.loads(one.document, max_bytes=len(one.document)).get("patient") for one in stored)
+    return {str(one["id"]): one for one in found if one}
 
 
 def _with(known: Sequence[dict[str, Any]], fresh: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """The patients in the order of their ids, what is fresh over what was known."""
     together = {str(one["id"]): one for one in known} | dict(fresh)
     return [together[id] for id in sorted(together)]
-
-
-def _patient(tx: Transaction, tenant: str, kind: str, id: str) -> dict[str, Any] | None:
-    stored = records.current(tx, tenant, kind, id)
-    found = documents.loads(stored.document, max_bytes=len(stored.document)) if stored else {}
-    patient: dict[str, Any] | None = found.get("patient")
-    return patient
 
 
 def _known(patient: Patient) -> Known:
