@@ -16,6 +16,8 @@ from remote import borrowed
 from fhir_bridge.sandbox import profile
 from fhir_bridge.sandbox.running import running
 from fhir_bridge.sandbox.server import create_app
+from fhir_bridge.sandbox.store import Store
+from fhir_bridge.sandbox.subscriptions import notifying
 
 REMOTE = os.environ.get("FHIR_BRIDGE_TEST_SERVER", "")
 
@@ -37,7 +39,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def _sandbox() -> Iterator[str]:
-    with running(create_app(profile.load("hapi"))) as found:
+    store = Store()
+    with running(create_app(profile.load("hapi"), store=store)) as found, notifying(store):
         yield found.base_url
 
 

@@ -23,6 +23,7 @@ import java.util.Map;
 import java.util.Properties;
 import javax.sql.DataSource;
 import org.apache.commons.dbcp2.BasicDataSource;
+import org.hl7.fhir.dstu2.model.Subscription.SubscriptionChannelType;
 import org.springframework.beans.factory.config.ConfigurableListableBeanFactory;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
@@ -114,7 +115,11 @@ class Storage {
 
   @Bean
   SubscriptionSettings subscriptionSettings() {
-    return new SubscriptionSettings();
+    var settings = new SubscriptionSettings();
+    if (options.flag("rest-hooks")) {
+      settings.addSupportedSubscriptionType(SubscriptionChannelType.RESTHOOK);
+    }
+    return settings;
   }
 
   @Bean
