@@ -11,11 +11,11 @@ from hashlib import sha256
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from sqlalchemy import Column, bindparam, or_, select, update
+from sqlalchemy import Column, and_, bindparam, or_, select, update
 
 from fhir_bridge.errors import BridgeError
 from fhir_bridge.store.database import Transaction
-from fhir_bridge.store.sign_in_tables import client_keys
+from fhir_bridge.store.sign_in_tables import client_jwks, client_keys
 from fhir_bridge.store.tables import clients as table
 
 KINDS = ("clinic", "hospital", "admin")
@@ -54,6 +54,14 @@ class Client:
         return any(calling in ip_network(network) for network in self.networks.split())
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """By what a client comes in, and until when (None: no end)."""
+
+    means: str
+    ends_at: datetime | None = None
+
+
 def new_key() -> str:
     """A fresh key, 256 random bits; recognisable, so that secret scanners find it where it does not belong."""
     return f"fhirbridge_{secrets.token_urlsafe(32)}"
@@ -89,11 +97,13 @@ def keep(tx: Transaction, *, tenant: str, id: str, kind: str, shown: str, now: d
     tx.execute(client_keys.insert(), tenant=tenant, client=id, kind=kind, sha256=hashed(shown), created_at=now, ends_at=ends_at)
 
 
-def end_keys(tx: Transaction, *, tenant: str, id: str, kind: str, at: datetime) -> int:
-    """The client's keys of this kind end at `at`, or earlier where they would have; how many are so shortened."""
+def end_keys(tx: Transaction, *, tenant: str, id: str, kind: str, at: datetime) -> bool:
+    """The client's keys of this kind end at `at`, or earlier where they would have; False when it never had one."""
     theirs = update(client_keys).where(client_keys.c.tenant == tenant, client_keys.c.client == id, client_keys.c.kind == kind)
     longer = theirs.where(or_(client_keys.c.ends_at.is_(None), client_keys.c.ends_at > at))
-    return tx.execute(longer.values(ends_at=at)).rowcount
+    tx.execute(longer.values(ends_at=at))
+    had = select(client_keys.c.sha256).where(client_keys.c.tenant == tenant, client_keys.c.client == id, client_keys.c.kind == kind)
+    return tx.first(had) is not None
 
 
 def authenticate(tx: Transaction, shown: str, *, kind: str = "key") -> Client | None:
@@ -122,6 +132,15 @@ def listing(tx: Transaction, tenant: str | None = None) -> list[Client]:
     """All clients, the revoked ones too."""
     found = select(*columns()).order_by(table.c.tenant, table.c.created_at, table.c.id)
     return tx.every(Client, found.where(table.c.tenant == tenant) if tenant else found)
+
+
+def held(tx: Transaction, client: Client) -> list[Held]:
+    """What opens for the client at the moment; what ended is left out. The oldest first, public keys last."""
+    mine = and_(client_keys.c.tenant == client.tenant, client_keys.c.client == client.id)
+    good = or_(client_keys.c.ends_at.is_(None), client_keys.c.ends_at > tx.now)
+    keys = tx.every(Held, select(client_keys.c.kind, client_keys.c.ends_at).where(mine, good).order_by(client_keys.c.created_at))
+    theirs = and_(client_jwks.c.tenant == client.tenant, client_jwks.c.client == client.id)
+    return keys + [Held(f"public keys{' at ' + url if url else ''}") for (url,) in tx.rows(select(client_jwks.c.url).where(theirs))]
 
 
 def hashed(shown: str) -> str:

@@ -4,7 +4,7 @@ A rotation gives a new key at once and lets the old ones open until the overlap 
 killed at either side of the commit (R3) leaves the old key good in any case; whoever did not see the new one rotates again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,12 +39,18 @@ class Wanted:
         return self.jwks is not None or self.jwks_url is not None
 
 
-def register(bridge: Bridge, client: Client, wanted: Wanted, *, by: str) -> Shown:
-    """Adds the client; returns what it must be told, which cannot be shown again. Raises `ClientExists`, and `Refused` for bad keys."""
+def register(
+    bridge: Bridge, client: Client, wanted: Wanted, *, by: str, alongside: Callable[[Transaction], None] = lambda _: None
+) -> Shown:
+    """Adds the client; returns what it must be told, which cannot be shown again. Raises `ClientExists`, and `Refused` for bad keys.
+
+    `alongside` writes what must be stored with the client or not at all.
+    """
     _check(bridge, wanted)
     with bridge.store.transaction() as tx:
         clients.register(tx, client)
         shown = _equip(bridge, tx, client, wanted)
+        alongside(tx)
         detail = {"kind": client.kind, "scopes": client.scopes, "networks": client.networks, "by": _means(wanted)}
         _write(bridge, tx, client.tenant, client.id, by=by, action="add-client", detail=detail)
     return shown

@@ -77,6 +77,18 @@ def test_a_rotated_key_and_the_old_one_both_open_until_the_overlap_ends(run: Run
     assert entering(rotated["key"]) is not None
 
 
+def test_the_list_says_by_what_each_comes_in_and_until_when(run: Run, tmp_path: Path) -> None:
+    run("add", "c1")
+    run("rotate", "c1")
+    run("add", "c2", "--hmac", "--expires", "30d")
+    run("add", "h1", "--kind", "hospital", "--jwks", public_keys(tmp_path / "jwks.json", key()), "--scope", "system/Task.r")
+    found = {one["id"]: one for one in told(run("list", "--json"))}
+    assert [(one["means"], "until" in one) for one in found["c1"]["by"]] == [("key", True), ("key", False)]
+    assert [(one["means"], "until" in one) for one in found["c2"]["by"]] == [("hmac", True)]
+    assert (found["h1"]["by"], found["h1"]["scopes"]) == ([{"means": "public keys"}], ["system/Task.r"])
+    assert "public keys" in run("list").stdout
+
+
 def test_a_stolen_key_ends_at_once(run: Run) -> None:
     old = run("add", "c1").stdout.strip()
     fresh = told(run("rotate", "c1", "--overlap", "0m", "--json"))["key"]
@@ -90,6 +102,23 @@ def test_a_second_rotation_does_not_let_the_first_key_live_longer(run: Run) -> N
     with bridge().store.reading() as tx:
         ends = [row.ends_at - tx.now for row in tx.rows(client_keys.select()) if row.ends_at]
     assert sorted(round(end / timedelta(hours=1)) for end in ends) == [1, 9]
+
+
+def test_a_key_that_ends_before_the_overlap_or_has_ended_can_be_rotated_and_lives_no_longer(run: Run) -> None:
+    old = told(run("add", "c1", "--expires", "1h", "--json"))["key"]
+    fresh = told(run("rotate", "c1", "--overlap", "24h", "--json"))["key"]
+    with bridge().store.transaction() as tx:
+        [end] = [row.ends_at for row in tx.rows(client_keys.select()) if row.ends_at]
+        assert end - tx.now <= timedelta(hours=1)
+        tx.execute(client_keys.update().values(ends_at=tx.now))
+    assert entering(told(run("rotate", "c1", "--json"))["key"]) is not None
+    assert (entering(old), entering(fresh)) == (None, None)
+
+
+def test_what_a_client_never_had_is_not_rotated(run: Run) -> None:
+    run("add", "c1")
+    refused = run("rotate", "c1", "--hmac")
+    assert (refused.exit_code, "no such key" in refused.output) == (1, True)
 
 
 def test_a_key_may_have_an_end_and_a_network(run: Run) -> None:
