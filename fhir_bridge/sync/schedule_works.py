@@ -10,6 +10,7 @@ from fhir_bridge.sync import archiving, refer_fetch, routes, subscriptions
 from fhir_bridge.sync import pull as pulling
 from fhir_bridge.sync.deliver import Ended, work_once
 from fhir_bridge.sync.job import Done, End, Outage, Overtaken, Stopped
+from fhir_bridge.sync.pull_mode import TYPES
 from fhir_bridge.sync.pull_run import Stop
 from fhir_bridge.sync.run import Leg, PartFailed, Work
 
@@ -54,14 +55,21 @@ def pull(leg: Leg) -> Mapping[str, int]:
         if leg.stopping():
             raise Stop("asked to stop; the next pull goes on here")  # between two pages, each with its cursor
 
-    found = pulling.pull(leg.bridge, tenant=leg.run.tenant, hospital=leg.hospital, types=leg.types or None, tell=tell)
-    if found.whole and not leg.types:
+    counts, troubles = Counter[str](), list[str]()
+    for type in leg.types or TYPES:
+        if leg.stopping():
+            break
+        found = pulling.pull(leg.bridge, tenant=leg.run.tenant, hospital=leg.hospital, types=[type], tell=tell)
+        counts.update(found.counts)
+        counts.update(found.applied)
+        troubles += () if found.whole else found.notes
+    if leg.stopping():
+        return counts
+    if troubles:
+        raise PartFailed("; ".join(dict.fromkeys(troubles)), counts)
+    if not leg.types:
         for words in subscriptions.keep(leg.bridge, tenant=leg.run.tenant, hospital=leg.hospital):
             leg.tell(f"{leg.hospital}: {words}")
-    counts = Counter(found.counts)
-    counts.update(found.applied)
-    if not found.whole and not leg.stopping():
-        raise PartFailed("; ".join(found.notes), counts)
     return counts
 
 

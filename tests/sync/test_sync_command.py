@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,30 @@ def test_a_dry_run_counts_what_the_hospital_changed_and_a_sync_applies_it(
     ended = run.carry_out(bridge, run.begin(bridge, BOTH), WORKS, limits=Limits())
     assert (ended.outcome, run.totals(ended)["changed"]) == ("done", 1), run.errors(ended)
     assert schedule_preview.preview(bridge, BOTH)[0]["counts"].get("changed", 0) == 0
+
+
+def test_a_pull_that_is_asked_to_stop_finishes_its_page_and_the_next_goes_on(
+    bridge: Bridge, hospital: Ward, session: dict[str, Any]
+) -> None:
+    post(bridge, session)
+    work(bridge)
+    moved(hospital)
+    pull, stop = replace(BOTH, what="pull"), threading.Event()
+    asked = len(hospital.spoiled.calls)
+    ended = run.carry_out(bridge, run.begin(bridge, pull), WORKS, limits=Limits(), tell=lambda _: stop.set(), stopping=stop.is_set)
+    assert (ended.outcome, run.errors(ended)) == ("stopped", [])
+    assert len(hospital.spoiled.calls) == asked + 1
+    again = run.carry_out(bridge, run.begin(bridge, pull), WORKS, limits=Limits())
+    assert (again.outcome, run.totals(again)["changed"]) == ("done", 1)
+
+
+def test_a_hospital_that_is_out_fails_the_pull(bridge: Bridge, hospital: Ward, session: dict[str, Any]) -> None:
+    post(bridge, session)
+    work(bridge)
+    hospital.spoiled.answers += [("GET", 503)] * 50
+    ended = run.carry_out(bridge, run.begin(bridge, replace(BOTH, what="pull")), WORKS, limits=Limits())
+    assert ended.outcome == "failed"
+    assert "Appointment" in run.errors(ended)[0]
 
 
 def test_a_dry_run_says_why_nothing_would_be_sent(bridge: Bridge, session: dict[str, Any]) -> None:
