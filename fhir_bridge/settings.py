@@ -92,7 +92,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     web_workers: int = 2
-    worker_threads: int = 4  # patients' queues one worker works on at once; on SQLite it is one
+    worker_threads: int = 4  # patients' queues one worker works on at once
     poll_interval_seconds: float = 0.2
     lease_seconds: int = 180
     deadline_seconds: float = 60.0  # of one call to a hospital, connecting and reading included

@@ -75,9 +75,17 @@ def _collect(value: Any, found: list[str]) -> None:
 
 
 def substitute(resource: Resource, known: Mapping[str, str]) -> Resource:
-    """A copy of `resource` whose references to our keys (`Patient/<our id>`) are the hospital's (`known[key]` = `Patient/<their id>`)."""
-    copy: Resource = _substituted(resource, known)
+    """`resource`, its references to our keys (`Patient/<our id>`) the hospital's (`known[key]` = `Patient/<their id>`).
+
+    It is a copy where there is anything to replace.
+    """
+    copy: Resource = _substituted(resource, known) if known else resource
     return copy
+
+
+def renamed(known: Mapping[str, str]) -> dict[str, str]:
+    """Those of `known` whose name at the hospital is another than ours: none where it takes our ids."""
+    return {ours: theirs for ours, theirs in known.items() if ours != theirs}
 
 
 def _substituted(value: Any, known: Mapping[str, str]) -> Any:
@@ -127,12 +135,14 @@ def _pruned(value: Any, path: str, gone: Callable[[str], bool], paths: list[str]
     return result or None
 
 
-def order(resources: Mapping[str, Resource]) -> list[tuple[str, ...]]:
-    """The keys, referenced before referencing; those that refer to each other in a ring stand together. The same for any input order."""
+def order(resources: Mapping[str, Resource], named: Mapping[str, list[str]] | None = None) -> list[tuple[str, ...]]:
+    """The keys, referenced before referencing; those that refer to each other in a ring stand together. The same for any input order.
+
+    `named` are the `references` of each, where the caller has looked for them already.
+    """
+    named = named or {key: references(resource) for key, resource in resources.items()}
     place = {key: number for number, key in enumerate(sorted(resources, key=lambda key: _sort_key(key, resources[key])))}
-    edges = {
-        key: sorted({ref for ref in references(resources[key]) if ref in place and ref != key}, key=place.__getitem__) for key in place
-    }
+    edges = {key: sorted({ref for ref in named[key] if ref in place and ref != key}, key=place.__getitem__) for key in place}
     return [tuple(sorted(group, key=place.__getitem__)) for group in _components(place, edges)]
 
 

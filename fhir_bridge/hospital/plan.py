@@ -64,11 +64,13 @@ class _Judge:
     setup: list[str] = field(default_factory=list)
     expected: set[str] = field(default_factory=set)
     groups: list[tuple[str, ...]] = field(default_factory=list)
+    named: dict[str, list[str]] = field(default_factory=dict)
 
     def run(self) -> None:
         """Judge every resource, referenced before referencing."""
         together = "transaction" in self.capabilities.system
-        self.groups = order(self.wanted)
+        self.named = {key: references(resource) for key, resource in self.wanted.items()}
+        self.groups = order(self.wanted, self.named)
         for group in self.groups:
             for key in group:
                 self.judge(key, frozenset(group) if together else frozenset())
@@ -84,7 +86,7 @@ class _Judge:
         if (reason := self._nothing_to_do(key, resource, link)) is not None:
             self.unchanged[key] = reason
             return
-        named = references(resource)
+        named = self.named[key]
         if blocker := next((ref for ref in named if ref in self.waiting), None):
             self.waiting[key] = f"it refers to the {blocker.split('/')[0]}, which waits"
             return
@@ -144,7 +146,8 @@ class _Judge:
         if not all(write.patch for write in writes if write.verb == "patch"):
             self.unchanged[key] = "nothing changed that the hospital keeps"
             return
-        needs = tuple(dict.fromkeys(ref for ref in references(resource) if ref in self.wanted and ref not in self.links and ref != key))
+        named = self.named[key] if resource is self.wanted[key] else references(resource)
+        needs = tuple(dict.fromkeys(ref for ref in named if ref in self.wanted and ref not in self.links and ref != key))
         reached = (*(_on_the_way(write, link) for write in writes[:-1]), self.wanted[key])
         self.writes[key] = tuple(
             replace(write, needs=needs, left_out=left_out, notes=notes, ours=ours) for write, ours in zip(writes, reached, strict=True)

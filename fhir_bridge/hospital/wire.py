@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from fhir_bridge import documents
 from fhir_bridge.hospital.exchange import JSON_PATCH, Call
-from fhir_bridge.hospital.graph import identity, substitute
+from fhir_bridge.hospital.graph import identity, renamed, substitute
 from fhir_bridge.hospital.parts import Step, Write
 
 __all__ = ["call_of", "halves", "reading", "substitute"]
@@ -24,7 +24,7 @@ def call_of(step: Step, known: Mapping[str, str], *, etags: Mapping[str, str] | 
     """
     if any(write.verb == "match" for write in step.writes):
         raise ValueError("a match is searched for, not sent")
-    known = {**known, **_within(step, known)}
+    known = renamed({**known, **_within(step, known)})
     single = [_request(write, known, etags or {}) for write in step.writes]
     if step.rung == "single":
         return single[0] if single[0].body is None else replace(single[0], headers={**single[0].headers, **PREFER})

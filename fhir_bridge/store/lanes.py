@@ -88,6 +88,14 @@ def renew(tx: Transaction, lease: Lease, *, seconds: float) -> Lease:
     return replace(lease, until=until)
 
 
+def holds(tx: Transaction, lease: Lease) -> bool:
+    """Whether the lane was not given back yet; it may pass on the moment this was read. Raises `LeaseLost` when it has."""
+    row = tx.first(_until(), **_named(lease), this_token=lease.token)
+    if row is None:
+        raise LeaseLost("the lease of this lane has passed to another worker")
+    return row[0] is not None
+
+
 def release(tx: Transaction, lease: Lease) -> None:
     """Gives the lane back at once. Raises `LeaseLost`."""
     hold(tx, lease)
@@ -121,6 +129,11 @@ def _newest() -> Select[*tuple[Any, ...]]:
     """The lane, if `this_token` is still its newest lease and not given back."""
     held = [lanes_table.c.token == bindparam("this_token"), lanes_table.c.lease_until.is_not(None)]
     return select(lanes_table.c.token).where(*_this(lanes_table), *held).with_for_update()
+
+
+@cache
+def _until() -> Select[*tuple[Any, ...]]:
+    return select(lanes_table.c.lease_until).where(*_this(lanes_table), lanes_table.c.token == bindparam("this_token"))
 
 
 @cache

@@ -14,16 +14,34 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, CompoundSelect, Select, Table, bindparam, case, exists, insert, or_, select, union_all, update
-from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate, Update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    String,
+    Table,
+    bindparam,
+    case,
+    exists,
+    insert,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningInsert, Update
 
 from fhir_bridge.errors import BridgeError
 from fhir_bridge.faults import fault_point
 from fhir_bridge.store import hospitals, lanes
 from fhir_bridge.store.database import Transaction
-from fhir_bridge.store.lanes import LeaseLost, due, lease, lease_lane, release, renew
+from fhir_bridge.store.lanes import LeaseLost, due, holds, lease, lease_lane, release, renew
 from fhir_bridge.store.rows import Attempt, Delivery, Lease
 from fhir_bridge.store.tables import archived_attempts, archived_deliveries, attempts, deliveries
+from fhir_bridge.store.tables import hospitals as hospitals_table
 from fhir_bridge.store.tables import lanes as lanes_table
 
 __all__ = [
@@ -37,6 +55,7 @@ __all__ = [
     "due",
     "enqueue",
     "finish_attempt",
+    "holds",
     "lease",
     "lease_lane",
     "next_delivery",
@@ -228,25 +247,30 @@ def _next_seq(tx: Transaction, tenant: str, hospital: str, lane: str, now: datet
     taken = _take_seq(tx, tenant, hospital, lane, now)
     if taken is None:
         hospitals.know(tx, tenant, hospital)
-        tx.insert_or_ignore(lanes_table, tenant=tenant, hospital=hospital, lane=lane, next_seq=1)
         taken = _take_seq(tx, tenant, hospital, lane, now)
     assert taken is not None, "the lane was just made"  # noqa: S101
     return taken
 
 
 def _take_seq(tx: Transaction, tenant: str, hospital: str, lane: str, now: datetime) -> int | None:
-    row = tx.first(_taking(), this_tenant=tenant, this_hospital=hospital, this_lane=lane, now=now)
+    row = tx.first(_taking(tx.on_postgresql), this_tenant=tenant, this_hospital=hospital, this_lane=lane, now=now)
     return row[0] if row else None
 
 
 @cache
-def _taking() -> ReturningUpdate[*tuple[Any, ...]]:
-    """The lane's next number; the lane is due now, or was before."""
-    here = [lanes_table.c[name] == bindparam(f"this_{name}") for name in ("tenant", "hospital", "lane")]
+def _taking(on_postgresql: bool) -> ReturningInsert[*tuple[Any, ...]]:
+    """The lane's next number; the lane is made if it is new, and due now, or was before. No row for a hospital not known yet."""
+    insert_ = (postgresql.insert if on_postgresql else sqlite.insert)(lanes_table)
     now = bindparam("now", type_=lanes_table.c.due_at.type)
+    hospital = [hospitals_table.c[name] == bindparam(f"this_{name}") for name in ("tenant", "hospital")]
+    lane = bindparam("this_lane", type_=String)
+    first = select(hospitals_table.c.tenant, hospitals_table.c.hospital, lane, literal(2), now).where(*hospital)
     due = case((lanes_table.c.due_at < now, lanes_table.c.due_at), else_=now)
-    taken = update(lanes_table).where(*here).values(next_seq=lanes_table.c.next_seq + 1, due_at=due)
-    return taken.returning(lanes_table.c.next_seq - 1)
+    return (
+        insert_.from_select(["tenant", "hospital", "lane", "next_seq", "due_at"], first)
+        .on_conflict_do_update(index_elements=lanes_table.primary_key, set_={"next_seq": lanes_table.c.next_seq + 1, "due_at": due})
+        .returning(lanes_table.c.next_seq - 1)
+    )
 
 
 def _of(table: Table, one: Delivery | Attempt) -> list[ColumnElement[bool]]:

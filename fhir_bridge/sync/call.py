@@ -1,6 +1,6 @@
 """One step of a plan: the attempt written down before the bytes leave, the call, and what its answer means, as a value."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import assert_never
@@ -13,6 +13,7 @@ from fhir_bridge.hospital.client import Call, Reply
 from fhir_bridge.hospital.parts import Link, Step
 from fhir_bridge.hospital.reply import Ambiguous, Dead, Delivered, Entry, Mixed, Outcome, Retry, judge
 from fhir_bridge.store import outbox
+from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.outbox import Attempt
 from fhir_bridge.sync import held, repeats
 from fhir_bridge.sync.job import End, Job, Outage, Stopped, Wait
@@ -35,9 +36,10 @@ def label(step: Step) -> str:
     return f"{step.rung}:{sha256(' '.join(step.keys).encode()).hexdigest()[:16]}"
 
 
-def begin(job: Job, step: Step, call: Call) -> Attempt | None:
-    """Write the attempt down and commit; None when the delivery was superseded. Raises `LeaseLost`."""
+def begin(job: Job, step: Step, call: Call, *, first: Callable[[Transaction], None]) -> Attempt | None:
+    """Write the attempt down, after `first` has written, and commit; None when the delivery was superseded. Raises `LeaseLost`."""
     with job.bridge.store.transaction() as tx:
+        first(tx)
         if (job.lease.until - tx.now).total_seconds() < 2 * job.bridge.deadline_seconds:
             outbox.renew(tx, job.lease, seconds=job.bridge.lease_seconds)
         body = documents.dumps(call.body)

@@ -43,17 +43,27 @@ def work_once(
 
     `worker` names this process in the attempts; `ended` hears how each delivery's run ended.
     """
+    lease = take(bridge, worker=worker, lane=lane)
+    if lease is not None:
+        work_on(bridge, lease, stopping=stopping, ended=ended)
+    return lease is not None
+
+
+def take(bridge: Bridge, *, worker: str, lane: Lane | None = None) -> Lease | None:
+    """The lease of `lane`, or of the one that is due the longest; None when there is nothing to do."""
     with bridge.store.transaction() as tx:
         lease = _lease(tx, bridge, worker, lane)
         fault_point("O1")
-    if lease is None:
-        return False
+    return lease
+
+
+def work_on(bridge: Bridge, lease: Lease, *, stopping: Callable[[], bool] = lambda: False, ended: Ended = lambda *_: None) -> None:
+    """Drain the leased lane, unless another worker takes it over meanwhile."""
     fault_point("O2")
     try:
         drain(bridge, lease, stopping=stopping, ended=ended)
     except LeaseLost:
         log.warning("lane %s/%s was taken over by another worker", lease.hospital, lease.lane)
-    return True
 
 
 def _lease(tx: Transaction, bridge: Bridge, worker: str, lane: Lane | None) -> Lease | None:
@@ -73,6 +83,8 @@ def drain(bridge: Bridge, lease: Lease, *, stopping: Callable[[], bool] = lambda
     """Run the lane's deliveries in order until none is due, the hospital is out, or we are asked to stop; then give it back."""
     while not stopping():
         with bridge.store.reading() as tx:
+            if not outbox.holds(tx, lease):  # given back with the last delivery's end
+                return
             delivery = outbox.next_delivery(tx, lease, tx.now)
         if delivery is None:
             break

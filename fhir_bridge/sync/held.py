@@ -120,8 +120,8 @@ def link_of(entry: Entry, *, sent: dict[str, Any] | None) -> Link:
 def _verdict(write: Write, entry: Entry, known: Mapping[str, str]) -> kept.Comparison | None:
     if not entry.document:
         return None
-    sent = wire.substitute(write.resource, known) | {"id": entry.document.get("id", entry.id)}
-    return kept.compare(sent, entry.document)
+    sent = wire.substitute(write.resource, known)
+    return kept.Comparison() if kept.untouched(sent, entry.document) else kept.compare(sent, entry.document)
 
 
 def _as_shown(entry: Entry, reply: Reply | NoReply) -> Entry:

@@ -15,7 +15,16 @@ from fhir_bridge.sync.job import Done, End, Outage, Overtaken, Stopped, Wait
 
 
 def settle(tx: Transaction, bridge: Bridge, *, lease: Lease, delivery: Delivery, end: End) -> None:
-    """Write `end` down: the delivery's state, what the breaker must know, and who did what. Raises `LeaseLost`."""
+    """Write `end` down: the delivery's state, what the breaker must know, and who did what. Raises `LeaseLost`.
+
+    A lane that has nothing more to do now is given back in the same transaction.
+    """
+    _write(tx, bridge, lease=lease, delivery=delivery, end=end)
+    if not isinstance(end, Overtaken) and outbox.next_delivery(tx, lease, tx.now) is None:
+        outbox.release(tx, lease)
+
+
+def _write(tx: Transaction, bridge: Bridge, *, lease: Lease, delivery: Delivery, end: End) -> None:
     match end:
         case Done(detail, unchanged, left):
             _speaks_for(tx, delivery, unchanged, left)

@@ -1,22 +1,43 @@
-"""The steps of one plan, taken in order: what each came to is stored, with its attempt's outcome, in one transaction."""
+"""The steps of one plan, taken in order: what each came to is stored, with its attempt's outcome, in one transaction.
+
+It is the transaction that begins the next attempt, or settles the delivery, where nothing is asked of the hospital in between. A
+process that dies before it has left an attempt without an outcome, as one that dies before the answer came: the next one looks.
+"""
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fhir_bridge.errors import Fault
 from fhir_bridge.faults import fault_point
 from fhir_bridge.hospital import wire
+from fhir_bridge.hospital.graph import renamed
 from fhir_bridge.hospital.parts import Link, Step, Write
 from fhir_bridge.hospital.plan import Plan
 from fhir_bridge.hospital.reply import Entry
 from fhir_bridge.hospital.verify import Adopt, Nothing, Several
+from fhir_bridge.store import links as stored_links
 from fhir_bridge.store import outbox
+from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.outbox import Attempt
 from fhir_bridge.sync import call, held, look, visible
 from fhir_bridge.sync.call import Result
 from fhir_bridge.sync.job import Done, End, Job, Outage, Overtaken, Stopped
 from fhir_bridge.sync.settle import settle
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """What a call came to, not yet stored."""
+
+    attempt: Attempt
+    word: str | None
+    rows: tuple[stored_links.Link, ...]
+
+    def store(self, tx: Transaction, job: Job) -> None:
+        if self.word is not None:
+            outbox.finish_attempt(tx, job.lease, self.attempt, self.word)
+        held.keep(tx, job, self.rows)
 
 
 def take_all(job: Job, planned: Plan, links: dict[str, Link]) -> End:
@@ -27,54 +48,66 @@ def take_all(job: Job, planned: Plan, links: dict[str, Link]) -> End:
     done = Done(_otherwise(planned), tuple(one.key for one in planned.unchanged), _left(planned, links))
     steps = deque(planned.steps)
     unseen = len(visible.hidden(links))
+    last: _Answered | None = None
     while steps:
-        step = _not_there_yet(job, steps.popleft(), links)
-        if not isinstance(step, Step):
-            return step
-        if not step.writes:
+        step = steps.popleft()
+        if last and _asks(step):
+            _stored(job, last)
+            last = None
+        left = _not_there_yet(job, step, links)
+        if not isinstance(left, Step):
+            return left
+        if not left.writes:
             continue
-        result = _take(job, step, links, last=None if steps or unseen else done)
-        unseen += _unseen(step, result.entries)
+        result, last = _take(job, left, links, last)
+        unseen += _unseen(left, result.entries)
         if result.divide:
-            steps.extendleft(reversed(wire.halves(step)))
+            steps.extendleft(reversed(wire.halves(left)))
         elif result.end is not None:
+            _stored(job, last)
             return result.end
-        elif not (steps or unseen):
-            return done
         fault_point("O11")
     if unseen and (later := visible.look_later(job.delivery)):
+        _stored(job, last)
         return later
-    with job.bridge.store.transaction() as tx:
-        settle(tx, job.bridge, lease=job.lease, delivery=job.delivery, end=done)
+    _stored(job, last, done)
     return done
 
 
-def _take(job: Job, step: Step, links: dict[str, Link], *, last: Done | None) -> Result:
+def _asks(step: Step) -> bool:
+    """Whether the hospital is asked something before the step's own call."""
+    return any(write.look_first or write.read_first for write in step.writes)
+
+
+def _take(job: Job, step: Step, links: dict[str, Link], before: _Answered | None) -> tuple[Result, _Answered | None]:
+    """The step's call, and what is to be stored of it; what the call `before` came to is stored as it begins."""
     request = call.call_of(job, step, links)
     if isinstance(request, Outage):
-        return Result(None, end=request)
-    attempt = call.begin(job, step, request)
+        _stored(job, before)
+        return Result(None, end=request), None
+    attempt = call.begin(job, step, request, first=lambda tx: before.store(tx, job) if before else None)
     if attempt is None:
-        return Result(None, end=Overtaken())
+        return Result(None, end=Overtaken()), None
     fault_point("O3")
     result = call.make(job, step, attempt, request)
-    _store(job, step, attempt, result, links=links, last=last)
-    fault_point("O10")
-    return result
-
-
-def _store(job: Job, step: Step, attempt: Attempt, result: Result, *, links: dict[str, Link], last: Done | None) -> None:
     writes = {write.key: write for write in step.writes}
-    known = held.known(links) | {entry.key: held.reference(entry) for entry in result.entries}
-    rows = [held.row(job, writes[entry.key], entry, known=known) for entry in result.entries]
-    with job.bridge.store.transaction() as tx:
-        if result.word is not None:
-            outbox.finish_attempt(tx, job.lease, attempt, result.word)
-        held.keep(tx, job, rows)
-        if result.word == "delivered" and last and not _unseen(step, result.entries):
-            settle(tx, job.bridge, lease=job.lease, delivery=job.delivery, end=last)
+    known = renamed(held.known(links) | {entry.key: held.reference(entry) for entry in result.entries})
+    rows = tuple(held.row(job, writes[entry.key], entry, known=known) for entry in result.entries)
     for entry in result.entries:
         links[entry.key] = held.link_of(entry, sent=writes[entry.key].ours or writes[entry.key].resource)
+    return result, _Answered(attempt, result.word, rows)
+
+
+def _stored(job: Job, answered: _Answered | None, done: Done | None = None) -> None:
+    """Store what a call came to, and that the delivery is done with it, if it is."""
+    if answered is None and done is None:
+        return
+    with job.bridge.store.transaction() as tx:
+        if answered:
+            answered.store(tx, job)
+        if done:
+            settle(tx, job.bridge, lease=job.lease, delivery=job.delivery, end=done)
+    fault_point("O10")
 
 
 def _unseen(step: Step, entries: Iterable[Entry]) -> int:

@@ -28,6 +28,7 @@ class Paper:
     lossy: bool = False
     pen: tuple[str, float, float] = ("", -1, -1)
     ground: float = -1
+    font: tuple[str, float] = ("", 0)
 
     def text(self, x: float, y: float, text: str, size: float, *, font: str = PLAIN, align: str = "left", white: bool = False) -> None:
         """`text` on one line, starting, centred or ending at `x`; its baseline at `y`."""
@@ -37,7 +38,7 @@ class Paper:
         self.lossy |= not whole
         x -= {"left": 0.0, "center": 0.5, "right": 1.0}[align] * (width(text, font, size) if align != "left" else 0)
         self._fill(1 if white else 0)
-        self.canvas.setFont(used, size)
+        self._font(used, size)
         self.canvas.drawString(x, y, drawn)
 
     def line(self, x1: float, y1: float, x2: float, y2: float, *, style: str = "solid", thin: bool = False, grey: float = 0) -> None:
@@ -101,6 +102,11 @@ class Paper:
             self.canvas.setLineWidth(wide)
         if before[2] != grey:
             self.canvas.setStrokeGray(grey)
+
+    def _font(self, name: str, size: float) -> None:
+        if (name, size) != self.font:
+            self.font = (name, size)
+            self.canvas.setFont(name, size)
 
     def _fill(self, grey: float) -> None:
         if grey != self.ground:
