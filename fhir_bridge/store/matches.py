@@ -45,10 +45,9 @@ class Match:
 
 def unread(tx: Transaction, tenant: str, limit: int) -> tuple[int, int, list[tuple[str, str]]]:
     """(the last row of the audit trail read before, the last one of this page, the records it speaks of)."""
-    told = tx.first(select(patients_read.c.seq).where(patients_read.c.tenant == tenant))
+    told = tx.first(_READ, of_tenant=tenant)
     after = told[0] if told else 0
-    found = select(audit.c.seq, audit.c.actor, audit.c.subject).where(audit.c.tenant == tenant, audit.c.seq > after)
-    rows = tx.rows(found.order_by(audit.c.seq).limit(limit))
+    rows = list(tx.execute(_UNREAD, of_tenant=tenant, after=after, most=limit))
     named = dict.fromkeys(row.subject for row in rows if row.actor != "worker")
     pairs = [(kind, id) for kind, _, id in (subject.partition("/") for subject in named) if kind in _KINDS]
     return after, (rows[-1].seq if rows else after), pairs

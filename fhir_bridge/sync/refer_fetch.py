@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count
 from threading import Event
 from typing import Any
 
@@ -20,7 +21,7 @@ from fhir_bridge.hospital.exchange import FHIR_JSON, Call, NoReply, Reply
 from fhir_bridge.store import audit, clients, fetches, senders
 from fhir_bridge.store.database import StoreError, Transaction
 from fhir_bridge.store.fetches import Fetch
-from fhir_bridge.sync import refer, refer_focus, refer_theirs
+from fhir_bridge.sync import refer, refer_focus, refer_match, refer_theirs
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.refer_answers import Held
 from fhir_bridge.sync.refer_shape import TASK, Incoming
@@ -31,6 +32,7 @@ MOST = 25
 LEASE_SECONDS = 300
 GIVE_UP_AFTER = timedelta(days=3)
 IDLE_SECONDS = 1.0
+LEARN_EVERY = 10  # turns
 #: of each type, the elements whose targets belong to a referral
 _FOLLOWED: Mapping[str, tuple[str, ...]] = {
     "Task": ("requester",),
@@ -75,11 +77,16 @@ def fetch_due(bridge: Bridge) -> bool:
 
 
 def keep_fetching(bridge: Bridge, stop: Event) -> None:
-    """Until `stop` is set. A database that cannot be reached is waited for."""
-    while not stop.wait(IDLE_SECONDS):
+    """Until `stop` is set; beside it, who is known is kept up to date. A database that cannot be reached is waited for."""
+    for turn in count():
+        if stop.wait(IDLE_SECONDS):
+            return
         try:
             while not stop.is_set() and fetch_due(bridge):
                 pass
+            if turn % LEARN_EVERY == 0:  # so that the next referral need not
+                for tenant in bridge.sites:
+                    refer_match.catch_up(bridge, tenant)
         except StoreError as error:
             log.warning("the database refused: %s", error)
 

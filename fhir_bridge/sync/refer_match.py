@@ -97,23 +97,26 @@ def _judged(tx: Transaction, tenant: str, told: Patient, fresh: Mapping[str, dic
 
 def details(tx: Transaction, tenant: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What is known of these patients, by id."""
-    fresh = _newest(tx, tenant, matches.unread(tx, tenant, READ_AT_ONCE, hold=False)[2]) if ids else {}
+    fresh = _newest(tx, tenant, matches.unread(tx, tenant, READ_AT_ONCE)[2]) if ids else {}
     return {str(one["id"]): one for one in _with(_documents(matches.known(tx, tenant, ids)), fresh) if one["id"] in ids}
 
 
 def catch_up(bridge: Bridge, tenant: str) -> None:
-    """Learn of the patients of every record accepted since the last time."""
+    """Learn of the patients of every record accepted since the last time; the database is held for writing what was read alone."""
     whole = True
     while whole:
-        with bridge.store.transaction() as tx:
-            before, read, pairs = matches.unread(tx, tenant, READ_AT_ONCE)
-            matches.know(tx, tenant, [(_known(one), numbers_of(one)) for one in _newest(tx, tenant, pairs).values()], read=read)
-            whole = read - before >= READ_AT_ONCE
+        with bridge.store.reading() as tx:
+            after, read, pairs = matches.unread(tx, tenant, READ_AT_ONCE)
+            newest = _newest(tx, tenant, pairs)
+        if read > after:
+            with bridge.store.transaction() as tx:
+                matches.know(tx, tenant, [(_known(one), numbers_of(one)) for one in newest.values()], after=after, read=read)
+        whole = read - after >= READ_AT_ONCE
 
 
 def _fresh(tx: Transaction, tenant: str) -> dict[str, dict[str, Any]] | None:
     """The patients of the records nobody learnt of yet, by id; None when they are many: a commit for each referral would cost more."""
-    before, read, pairs = matches.unread(tx, tenant, FRESH, hold=False)
+    before, read, pairs = matches.unread(tx, tenant, FRESH)
     return None if read - before >= FRESH else _newest(tx, tenant, pairs)
 
 

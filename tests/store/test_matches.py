@@ -1,4 +1,4 @@
-"""Patients known and referrals matched, on both databases: read from the audit trail in its order, one reader at a time; fetches leased."""
+"""Patients known and referrals matched, on both databases: read from the audit trail in its order, each row once; fetches leased."""
 
 from datetime import timedelta
 
@@ -19,10 +19,9 @@ def _did(store: Store, *subjects: str, actor: str = "clinic") -> None:
             audit.write(tx, tenant="north", actor=actor, action="accept", subject=subject, detail={}, now=tx.now, key=KEY)
 
 
-def _know(store: Store, patient: str, *numbers: tuple[str, str], born: str = "1980-01-01", family: str = "rowan", read: int = 0) -> None:
+def _know(store: Store, patient: str, *numbers: tuple[str, str], born: str = "1980-01-01", family: str = "rowan", after: int = 0) -> None:
     with store.transaction() as tx:
-        matches.unread(tx, "north", 1)
-        matches.know(tx, "north", [(Known(patient, born, family, b"{}"), numbers)], read=read)
+        matches.know(tx, "north", [(Known(patient, born, family, b"{}"), numbers)], after=after, read=after)
 
 
 def test_the_trail_is_read_once_in_its_order_and_what_workers_wrote_is_passed_over(store: Store) -> None:
@@ -30,9 +29,9 @@ def test_the_trail_is_read_once_in_its_order_and_what_workers_wrote_is_passed_ov
     _did(store, "session/S-2", actor="worker")
     with store.transaction() as tx:
         assert matches.unread(tx, "north", 3) == (0, 3, [("session", "S-1"), ("referral", "R-1")])
-        matches.know(tx, "north", [], read=3)
+        matches.know(tx, "north", [], after=0, read=3)
         assert matches.unread(tx, "north", 3) == (3, 5, [("session", "S-1")])
-        matches.know(tx, "north", [], read=5)
+        matches.know(tx, "north", [], after=3, read=5)
         assert matches.unread(tx, "north", 3) == (5, 5, [])
         assert matches.unread(tx, "south", 3) == (0, 0, [])
 
@@ -47,6 +46,13 @@ def test_a_patient_is_found_by_a_number_of_its_issuer_or_by_birth_date_and_name(
         assert matches.numbered(tx, "south", [("urn:a", "1")]) == []
         assert [one.patient for one in matches.alike(tx, "north", birth_date="1980-01-01", family="hazel")] == ["P-2"]
         assert [one.patient for one in matches.known(tx, "north", ["P-2", "P-3"])] == ["P-2"]
+
+
+def test_who_read_the_same_rows_later_changes_nothing(store: Store) -> None:
+    _know(store, "P-1", ("urn:a", "1"))
+    _know(store, "P-1", family="late", after=7)  # begun before the first one was done, and ended after it
+    with store.reading() as tx:
+        assert [one.family for one in matches.numbered(tx, "north", [("urn:a", "1")])] == ["rowan"]
 
 
 def test_a_patient_told_anew_is_known_by_the_new_words_alone(store: Store) -> None:
