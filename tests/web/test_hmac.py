@@ -21,7 +21,7 @@ from fhir_bridge.settings import Settings
 from fhir_bridge.store import clients, records
 from fhir_bridge.store.clients import Client
 from fhir_bridge.store.database import Store
-from fhir_bridge.sync import sign_in_clients
+from fhir_bridge.sync import sign_in_clients, sign_in_signed
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.sign_in_clients import Wanted
 from fhir_bridge.web import create_app
@@ -78,6 +78,13 @@ def clinic(bridge: Bridge, settings: Settings) -> Iterator[Clinic]:
 def kept(clinic: Clinic) -> int:
     with clinic.bridge.store.reading() as tx:
         return len(records.listing(tx, tenant="north", kind="session"))
+
+
+def test_the_signature_is_what_the_published_library_makes() -> None:
+    """`standardwebhooks` 1.1.0 for Python signed this."""
+    told = {"id": "m1", "timestamp": "1772452800", "line": "POST /api/v1/sessions", "body": b'{"a": 1}'}
+    made = sign_in_signed.signature("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", **told)
+    assert made == "v1,SR/RXynrFpi9cjXBD2JxwYv4qsBbE94stOTtyhLuqas="
 
 
 def test_a_signed_session_is_taken_of_the_signers_tenant(clinic: Clinic) -> None:

@@ -10,6 +10,7 @@ import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 from types import MappingProxyType
@@ -25,6 +26,7 @@ from structlog.testing import CapturingLogger
 from fhir_bridge import bootstrap
 from fhir_bridge.settings import Secret, Settings, Site
 from fhir_bridge.store import clients
+from fhir_bridge.store.database import Store
 from fhir_bridge.store.sign_in_tables import access_tokens
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.web import create_app
@@ -218,7 +220,10 @@ def test_an_assertion_is_good_once(desk: FlaskClient) -> None:
     assert_refused(desk.post(TOKEN, data=form(ec(jti=again))))  # the number counts, not the bytes
 
 
-def test_of_one_assertion_that_comes_eight_times_at_once_one_is_good(desk: FlaskClient, app: Flask) -> None:
+def test_of_one_assertion_that_comes_eight_times_at_once_one_is_good(bridge: Bridge, database_url: str) -> None:
+    here = replace(bridge, store=Store(database_url, allow_unsafe=True))
+    register(here, REGISTERED)
+    app = create_app(here, log=CapturingLogger())
     assertion, start = ec(), Barrier(8)
 
     def ask(_: int) -> int:
@@ -227,6 +232,7 @@ def test_of_one_assertion_that_comes_eight_times_at_once_one_is_good(desk: Flask
 
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(ask, range(8))) == [200, *[401] * 7]
+    here.store.close()
 
 
 ANOTHER_PROCESS = """

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -142,6 +143,23 @@ def test_the_configuration_is_open_and_names_the_token_endpoint_that_is_set_and_
     assert told["token_endpoint"] == AUDIENCE
     assert told["token_endpoint_auth_signing_alg_values_supported"] == ["RS384", "ES384"]
     assert app.test_client().get(address, headers={"Host": "evil.example"}).status_code == 503
+
+
+def test_where_an_address_of_ours_is_set_it_is_the_audience_whatever_the_request_says(bridge: Bridge) -> None:
+    here = replace(bridge, public_url="https://bridge.clinic.example")
+    door, key = create_app(here, log=CapturingLogger()).test_client(), pair()
+    register(here, public(key))
+    assert door.get("/fhir/.well-known/smart-configuration").json["token_endpoint"] == "https://bridge.clinic.example/oauth/token"
+    meant = {
+        "ours": "https://bridge.clinic.example/oauth/token",
+        "the host's": AUDIENCE,
+        "a stranger's": "https://evil.example/oauth/token",
+    }
+    told = {
+        name: door.post(TOKEN, data=form(signed(key, claims(aud=audience))), headers={"Host": "evil.example"}).status_code
+        for name, audience in meant.items()
+    }
+    assert told == {"ours": 200, "the host's": 401, "a stranger's": 401}
 
 
 @pytest.fixture
