@@ -50,6 +50,7 @@ def bridge(given: Settings) -> Bridge:
         dispatch=_dispatch(given),
         worker_threads=given.worker_threads,
         public_url=given.public_url,
+        proxies=given.proxies,
         outside=Outside(networks=given.outside_networks, verify=str(given.outside_ca) if given.outside_ca else True),
     )
 

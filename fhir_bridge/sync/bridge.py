@@ -52,7 +52,7 @@ class Bridge:
 
     `deadline_seconds` bounds one call to a hospital, `keys` sign in to them. `dispatch` calls workers on any host; without it a
     worker looks for work itself, every `poll_interval_seconds`. `outside` is the way to addresses that strangers named,
-    `public_url` our own address as others call it, without a path.
+    `public_url` our own address as others call it, without a path; `proxies` how many stand before us.
     """
 
     store: Store
@@ -70,3 +70,4 @@ class Bridge:
     worker_threads: int = 4
     outside: Outside = field(default_factory=Outside)
     public_url: str = ""
+    proxies: int = 0

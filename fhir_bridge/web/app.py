@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import Flask, Response, request
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from fhir_bridge import documents
 from fhir_bridge.sync.bridge import Bridge
@@ -53,6 +54,8 @@ def create_app(bridge: Bridge, *, log: Any = None) -> Flask:
     app.register_blueprint(jwks.blueprint(bridge))
     app.register_blueprint(notifications.blueprint(bridge))
     app.after_request(_guard)
+    if bridge.proxies:  # only for the caller's address: our own is `public_url`
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=bridge.proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
     return app
 
 

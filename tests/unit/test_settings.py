@@ -64,6 +64,15 @@ def test_networks_of_ours_are_named_before_strangers_addresses_may_reach_them(mo
     assert set(_faults()) == {"FHIR_BRIDGE_OUTSIDE_NETWORKS", "FHIR_BRIDGE_OUTSIDE_CA"}
 
 
+@pytest.mark.parametrize("said", ["bridge.example", "https://bridge.example/path", "ftp://bridge.example", "https://a:b@bridge.example"])
+def test_our_own_address_has_no_path(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    monkeypatch.setenv("FHIR_BRIDGE_PUBLIC_URL", "https://bridge.example:8443/")
+    assert Settings.from_environ().public_url == "https://bridge.example:8443"
+    monkeypatch.setenv("FHIR_BRIDGE_PUBLIC_URL", said)
+    with pytest.raises(Refused, match="FHIR_BRIDGE_PUBLIC_URL"):
+        Settings.from_environ()
+
+
 def test_a_call_may_not_last_as_long_as_a_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FHIR_BRIDGE_LEASE_SECONDS", "10")
     assert "shorter than LEASE_SECONDS" in _faults()["FHIR_BRIDGE_DEADLINE_SECONDS"]

@@ -162,6 +162,19 @@ def test_where_an_address_of_ours_is_set_it_is_the_audience_whatever_the_request
     assert told == {"ours": 200, "the host's": 401, "a stranger's": 401}
 
 
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "status"),
+    [(0, "10.1.1.1", 401), (1, "10.1.1.1", 200), (1, "10.1.1.1, 192.0.2.1", 401), (1, "192.0.2.1, 10.1.1.1", 200), (1, "", 401)],
+)
+def test_who_calls_is_told_by_the_proxies_that_are_set_and_by_nobody_else(
+    bridge: Bridge, proxies: int, forwarded: str, status: int
+) -> None:
+    here, key = replace(bridge, proxies=proxies), pair()
+    register(here, public(key), networks="10.0.0.0/8")
+    door = create_app(here, log=CapturingLogger()).test_client()
+    assert door.post(TOKEN, data=form(signed(key, claims())), headers={"X-Forwarded-For": forwarded}).status_code == status
+
+
 @pytest.fixture
 def served(bridge: Bridge, log: CapturingLogger) -> Iterator[Running]:
     with running(create_app(bridge, log=log)) as found:
