@@ -7,7 +7,7 @@ from typing import Any
 from fhir_bridge.errors import BridgeError
 from fhir_bridge.hospital import words
 from fhir_bridge.hospital.capabilities import Capabilities
-from fhir_bridge.store import dead_letters, hospitals
+from fhir_bridge.store import dead_letters, hospitals, pulls
 from fhir_bridge.store.rows import Delivery, Lease
 from fhir_bridge.store.schedule_runs import WORKS, Order
 from fhir_bridge.sync import pull as pulling
@@ -24,7 +24,8 @@ def preview(bridge: Bridge, order: Order, *, tell: Tell = lambda _: None) -> lis
     """Each part the run would have.
 
     A push: `{work, hospital, deliveries: [{id, record, version, plan?, words, why?}], more, why?}`, `why` when nothing would be
-    sent; a pull: `{work, hospital, ways, counts, notes}`, what it would read and how, and what it would do with it.
+    sent; a pull: `{work, hospital, ways, cursors, unfinished, counts, notes}`, by type how it would be read and up to which of the
+    hospital's times it was, and what would become of the entries.
     """
     return [_part(bridge, order.tenant, work, hospital, tell) for work in WORKS[order.what] for hospital in order.hospitals]
 
@@ -37,7 +38,9 @@ def lines(part: dict[str, Any]) -> Iterator[str]:
         yield from (f"    {line}" for line in one["words"])
     if part.get("more"):
         yield "  and more; only the oldest are told here"
-    yield from (f"  {way}" for way in part.get("ways", {}).values())
+    for type, way in part.get("ways", {}).items():
+        since = f"; read up to {part['cursors'][type]}" if type in part["cursors"] else "; never read to its end"
+        yield f"  {way}{since}" + (", and goes on within a reading that was broken off" if type in part["unfinished"] else "")
     yield from (f"  {note}" for note in part.get("notes", ()))
 
 
@@ -98,4 +101,14 @@ def _pull(bridge: Bridge, tenant: str, name: str, able: Capabilities, tell: Tell
         tell(f"{name}: {words}")
 
     found = pulling.pull(asked, tenant=tenant, hospital=name, dry_run=True, tell=say)
-    return {"ways": found.ways, "counts": found.counts | found.applied, "notes": list(found.notes)}
+    with bridge.store.reading() as tx:
+        read = {one.type: one for one in pulls.listing(tx, tenant, name)}
+    cursors = {type: one.watermark.isoformat() for type, one in read.items() if one.watermark}
+    unfinished = [type for type, one in read.items() if one.next_page]
+    return {
+        "ways": found.ways,
+        "cursors": cursors,
+        "unfinished": unfinished,
+        "counts": found.counts | found.applied,
+        "notes": list(found.notes),
+    }

@@ -96,10 +96,12 @@ def test_a_dry_run_counts_what_the_hospital_changed_and_a_sync_applies_it(
     pulled, pushed = schedule_preview.preview(bridge, BOTH)
     assert everything(settings) == before
     assert (pulled["counts"]["changed"], pushed["deliveries"]) == (1, [])
-    assert "Appointment: by its history" in "\n".join(schedule_preview.lines(pulled))
+    assert "Appointment: by its history; deletions are seen; never read to its end" in "\n".join(schedule_preview.lines(pulled))
     ended = run.carry_out(bridge, run.begin(bridge, BOTH), WORKS, limits=Limits())
     assert (ended.outcome, run.totals(ended)["changed"]) == ("done", 1), run.errors(ended)
-    assert schedule_preview.preview(bridge, BOTH)[0]["counts"].get("changed", 0) == 0
+    again = schedule_preview.preview(bridge, BOTH)[0]
+    assert again["counts"].get("changed", 0) == 0
+    assert f"; read up to {again['cursors']['Appointment']}" in "\n".join(schedule_preview.lines(again))
 
 
 def test_a_pull_that_is_asked_to_stop_finishes_its_page_and_the_next_goes_on(
