@@ -122,8 +122,9 @@ def read(site: Site, kind: str, document: Any) -> Arrival:
 
 def _store(bridge: Bridge, tx: Transaction, tenant: str, arrival: Arrival, *, actor: str) -> dict[str, Any]:
     newest = records.current(tx, tenant, arrival.kind, arrival.id)
+    hospitals = routes.hospitals_of(bridge, tx, tenant, arrival.kind, arrival.record)
     if newest is None or newest.version < arrival.version:
-        _put_on_its_way(bridge, tx, tenant, arrival)
+        _put_on_its_way(bridge, tx, tenant, arrival, hospitals)
         _tell_referral(bridge, tx, tenant, arrival, actor=actor)
     elif newest.version > arrival.version:
         raise records.VersionTaken(f"version {newest.version} of this {arrival.kind} is stored; send a change as a higher version")
@@ -136,11 +137,11 @@ def _store(bridge: Bridge, tx: Transaction, tenant: str, arrival: Arrival, *, ac
         "version": arrival.version,
         "status": "accepted",
         "url": f"/api/v1/{arrival.kind}s/{arrival.id}",
-        "hospitals": routes.hospitals_of(bridge, tx, tenant, arrival.kind, arrival.record),
+        "hospitals": hospitals,
     }
 
 
-def _put_on_its_way(bridge: Bridge, tx: Transaction, tenant: str, arrival: Arrival) -> None:
+def _put_on_its_way(bridge: Bridge, tx: Transaction, tenant: str, arrival: Arrival, hospitals: list[str]) -> None:
     now, patient = tx.now, str(arrival.record["patient"]["id"])
     kind, version = arrival.kind, arrival.version
     records.put(
@@ -150,7 +151,7 @@ def _put_on_its_way(bridge: Bridge, tx: Transaction, tenant: str, arrival: Arriv
     if kind == "referral" and version > 1:  # the first version is told by the hospital's door, which knows the sender
         refer_index.follow(tx, tenant=tenant, site=bridge.sites[tenant], record=arrival.record, now=now)
     lane = lane_of(tenant, patient)
-    for hospital in routes.hospitals_of(bridge, tx, tenant, kind, arrival.record):
+    for hospital in hospitals:
         outbox.enqueue(tx, tenant=tenant, hospital=hospital, lane=lane, kind=kind, record_id=arrival.id, version=version, now=now)
         dispatch.call(bridge, tx, (tenant, hospital, lane))
 
