@@ -1,8 +1,9 @@
 """R4 rest-hook Subscriptions as HAPI has them: asked for, then active, then one call for each change of the type.
 
-As in HAPI (JPA server, `subscription.resthook_enabled`, which its starter leaves off): a Subscription that is `requested` becomes `active`
-a moment later, as its next version; without `channel.payload` the notification is a bare POST, with one it is a PUT of the resource to
-`endpoint/Type/id`; a deletion is not told, and what cannot be delivered is dropped (`tests/contract` asks both servers). A criteria is the type, `Appointment?`; parameters are not looked at.
+As in HAPI (JPA server, `subscription.resthook_enabled`, which its starter leaves off): a Subscription that is `requested` becomes
+`active` a moment later, as its next version; without `channel.payload` the notification is a bare POST, with one it is a PUT of the
+resource to `endpoint/Type/id`; a deletion is not told, and what cannot be delivered is dropped (`tests/contract` asks both servers).
+A criteria is the type, `Appointment?`; parameters are not looked at.
 """
 
 import queue

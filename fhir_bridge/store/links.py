@@ -73,6 +73,14 @@ def of_record(tx: Transaction, tenant: str, kind: str, record_id: str, *, hospit
     return tx.every(Link, found.order_by(links.c.hospital, links.c.ours))
 
 
+def verdicts(tx: Transaction, tenant: str, kind: str, record_id: str, *, hospital: str) -> list[bytes]:
+    """What the hospital kept of each of the record's resources, of which that is known."""
+    same = [links.c[name] == link_records.c[name] for name in ("tenant", "hospital", "ours")]
+    record = [link_records.c[name] == value for name, value in (("tenant", tenant), ("kind", kind), ("record_id", record_id))]
+    found = select(links.c.kept).select_from(links.join(link_records, and_(*same))).where(*record, link_records.c.hospital == hospital)
+    return [row[0] for row in tx.rows(found.where(links.c.kept.is_not(None)))]
+
+
 def records_of(tx: Transaction, tenant: str, hospital: str, ours: str) -> list[tuple[str, str]]:
     """(kind, record id) of every record the resource speaks for."""
     found = select(link_records.c.kind, link_records.c.record_id).where(

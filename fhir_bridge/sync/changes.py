@@ -68,11 +68,11 @@ def read(tx: Transaction, tenant: str, *, after: int, limit: int) -> dict[str, A
 
 
 def told(entry: Entry) -> dict[str, Any]:
-    """`{cursor, at, what, kind, id, by, version?, hospital?, url?}`: which record, and never what is in it."""
+    """`{cursor, at, what, kind, id, by, version?, hospital?, kept?, url?}`: which record, and never what is in it."""
     detail = documents.loads(entry.detail, max_bytes=len(entry.detail))
     kind, _, id = str(detail.get("record", entry.subject)).partition("/")
     change: dict[str, Any] = {
         "cursor": entry.seq, "at": entry.at.isoformat(), "what": f"{kind}.{WORDS[entry.action]}", "kind": kind, "id": id, "by": entry.actor,
     }  # fmt: skip
-    change |= {name: detail[name] for name in ("version", "hospital") if name in detail}
+    change |= {name: detail[name] for name in ("version", "hospital", "kept") if name in detail}
     return change | ({"url": f"/api/v1/{kind}s/{id}"} if kind in _ADDRESSES else {})

@@ -32,7 +32,7 @@ def _write(tx: Transaction, bridge: Bridge, *, lease: Lease, delivery: Delivery,
             outbox.settle(tx, lease, delivery, state="delivered", reason=reason, detail=documents.dumps(detail))
             waiting.wake(tx, delivery)
             hospitals.succeeded(tx, delivery.tenant, delivery.hospital)
-            _audit(tx, bridge, delivery, "delivered", {})
+            _audit(tx, bridge, delivery, "delivered", _kept(tx, delivery))
         case Stopped(kind, faults, status):
             _stop(tx, bridge, lease=lease, delivery=delivery, end=Stopped(kind, faults, status))
         case Wait(told=told) if repeats.is_data_error(delivery, told):
@@ -54,6 +54,13 @@ def _speaks_for(tx: Transaction, delivery: Delivery, keys: tuple[str, ...], left
     links.put(tx, found, kind=delivery.kind, record_id=delivery.record_id)
     if left:
         links.leave(tx, delivery.tenant, delivery.hospital, left, kind=delivery.kind, record_id=delivery.record_id)
+
+
+def _kept(tx: Transaction, delivery: Delivery) -> dict[str, bool]:
+    """Whether the hospital keeps all of the record as sent, as far as it shows it."""
+    found = links.verdicts(tx, delivery.tenant, delivery.kind, delivery.record_id, hospital=delivery.hospital)
+    whole = [verdict["whole"] for verdict in map(documents.loads, found) if "whole" in verdict]
+    return {"kept": all(whole)} if whole else {}
 
 
 def _stop(tx: Transaction, bridge: Bridge, *, lease: Lease, delivery: Delivery, end: Stopped) -> None:

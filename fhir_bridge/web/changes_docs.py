@@ -25,6 +25,7 @@ CHANGE: dict[str, Any] = {
         "by": {"type": "string", "description": "The client, person or worker who did it; hospital:NAME for what a hospital changed."},
         "version": {"type": "integer", "description": "The record's version it is about."},
         "hospital": {"type": "string", "description": "The hospital it went to, or came from."},
+        "kept": {"type": "boolean", "description": "Of a delivery: whether the hospital keeps all of it as sent."},
         "url": {"type": "string", "description": "Read the record here."},
     },
 }

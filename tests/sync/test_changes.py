@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,6 +117,7 @@ def test_how_a_delivery_ended_is_told(bridge: Bridge, hospital: Ward, session: d
         ("session.changed", CLINIC.id, None),
         ("session.delivered", "worker", "general"),
     ]
+    assert page["changes"][1]["kept"] is True
     hospital.spoiled.after("POST", 0, 422)
     later = session | {"version": 2}
     post(bridge, later | {"patient": session["patient"] | {"family_name": "Other"}})
@@ -127,3 +129,8 @@ def test_how_a_delivery_ended_is_told(bridge: Bridge, hospital: Ward, session: d
     stopped.discard(bridge, tenant="default", id=dead["id"], who="admin", why="A test")
     [change] = changes.page(bridge, "default", after=page["next"], limit=10)["changes"]
     assert (change["what"], change["id"], change["version"]) == ("session.discarded", session["id"], 2)
+
+
+def test_every_word_of_the_feed_is_explained_to_those_who_follow_it() -> None:
+    table = (Path(__file__).parents[2] / "docs" / "changes.md").read_text()
+    assert {word for word in changes.WORDS.values() if f".{word}`" not in table} == set()
