@@ -3,7 +3,6 @@
 from typing import Any
 
 from flask import Flask, Response, request
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from fhir_bridge import documents
 from fhir_bridge.sync.bridge import Bridge
@@ -17,6 +16,7 @@ from fhir_bridge.web import (
     notifications,
     operations,
     problems,
+    public_address,
     referrals_api,
     requests_log,
     smart_configuration,
@@ -54,8 +54,7 @@ def create_app(bridge: Bridge, *, log: Any = None) -> Flask:
     app.register_blueprint(jwks.blueprint(bridge))
     app.register_blueprint(notifications.blueprint(bridge))
     app.after_request(_guard)
-    if bridge.proxies:  # only for the caller's address: our own is `public_url`
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=bridge.proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
+    app.wsgi_app = public_address.behind(app.wsgi_app, bridge)  # type: ignore[method-assign]
     return app
 
 

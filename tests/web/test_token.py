@@ -162,6 +162,18 @@ def test_where_an_address_of_ours_is_set_it_is_the_audience_whatever_the_request
     assert told == {"ours": 200, "the host's": 401, "a stranger's": 401}
 
 
+def test_links_lead_to_our_own_address_whatever_the_request_says(bridge: Bridge) -> None:
+    here = replace(bridge, public_url="https://bridge.clinic.example")
+    register(here, public(key := pair()))
+    door = create_app(here, log=CapturingLogger()).test_client()
+    token = door.post(TOKEN, data=form(signed(key, claims(aud="https://bridge.clinic.example/oauth/token")))).json["access_token"]
+    created = push(door, ORDER, Authorization=f"Bearer {token}", Host="evil.example")
+    assert created.headers["Location"].startswith("https://bridge.clinic.example/fhir/ServiceRequest/")
+    assert (
+        door.get("/fhir/metadata", headers={"Host": "evil.example"}).json["implementation"]["url"] == "https://bridge.clinic.example/fhir"
+    )
+
+
 @pytest.mark.parametrize(
     ("proxies", "forwarded", "status"),
     [(0, "10.1.1.1", 401), (1, "10.1.1.1", 200), (1, "10.1.1.1, 192.0.2.1", 401), (1, "192.0.2.1, 10.1.1.1", 200), (1, "", 401)],
