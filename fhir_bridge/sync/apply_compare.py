@@ -24,10 +24,12 @@ Leaves = dict[str, Any]
 class Decision:
     """What becomes of what the hospital changed, by path; a value may be `NOTHING`.
 
-    `applied` takes the hospital's value. `disputed` is for a person: (ours, theirs).
+    `applied` takes the hospital's value. `agreed` is what the clinic came to say by itself too. `disputed` is for a person: (ours,
+    theirs).
     """
 
     applied: Leaves = field(default_factory=dict)
+    agreed: Leaves = field(default_factory=dict)
     disputed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
 
@@ -39,10 +41,13 @@ def decide(before: Leaves, after: Leaves, *, sent: Leaves, ours: Leaves, flying:
     """
     found = Decision()
     for path in changes(before, after):
-        base, theirs, mine = (leaves.get(path, NOTHING) for leaves in (before, after, ours))
-        if equal(mine, theirs) or (flying and equal(flying.get(path, NOTHING), theirs)):
+        base, theirs, mine, last = (leaves.get(path, NOTHING) for leaves in (before, after, ours, sent))
+        hospitals = owner(path) == "hospital"
+        if flying and equal(flying.get(path, NOTHING), theirs):
             continue
-        if owner(path) == "hospital" and (equal(mine, base) or equal(mine, sent.get(path, NOTHING))):
+        if equal(mine, theirs):
+            found.agreed.update({path: theirs} if hospitals and not equal(last, theirs) else {})
+        elif hospitals and (equal(mine, base) or equal(mine, last)):
             found.applied[path] = theirs
         else:
             found.disputed[path] = (mine, theirs)

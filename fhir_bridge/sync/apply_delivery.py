@@ -13,10 +13,10 @@ from fhir_bridge import documents
 from fhir_bridge.clinic.leaves import built, flat
 from fhir_bridge.errors import Refused
 from fhir_bridge.store import conflicts, links, outbox, records
-from fhir_bridge.store.conflicts import FIELD, Word
+from fhir_bridge.store.conflicts import FIELD, Conflict, Word
 from fhir_bridge.store.records import Stored
 from fhir_bridge.sync.apply_compare import NOTHING, Leaves, equal
-from fhir_bridge.sync.apply_record import About, Page, newest, open_conflict, with_values
+from fhir_bridge.sync.apply_record import About, Page, newest, open_conflict, settle, with_values
 from fhir_bridge.sync.bridge import Site
 from fhir_bridge.sync.convert import checked
 from fhir_bridge.sync.job import Job
@@ -43,6 +43,7 @@ def standing(job: Job, stored: Stored, keys: Sequence[str], *, dry: bool = False
         words = conflicts.words(tx, delivery.tenant, delivery.hospital, keys)
     if not open_ and not words:
         return Standing()
+    open_ = [one for one in open_ if one.what != FIELD or not _is_over(job, stored, one, dry=dry)]
     asked = {(one.ours, one.path): _value(one.their_value) for one in open_ if one.what == FIELD}
     differing = [word for word in _differing(job, stored, words) if (word.ours, word.path) not in asked]
     if differing and not dry and _overtaken(job, stored, differing):
@@ -71,6 +72,17 @@ def as_it_stands(
         elif ours in found:
             found[ours] = same
     return list(found.values()), frozenset(alone)
+
+
+def _is_over(job: Job, stored: Stored, one: Conflict, *, dry: bool) -> bool:
+    """Whether the clinic's record has come to say what the hospital says, so that there is nothing to decide any more."""
+    leaves = _leaves(job.site.records.kinds[stored.kind].schema, stored)
+    if not equal(leaves.get(one.path, NOTHING), _value(one.their_value)):
+        return False
+    if not dry:
+        with job.bridge.store.transaction() as tx:
+            settle(Page(job.bridge, tx, job.delivery.tenant, job.delivery.hospital), one)
+    return True
 
 
 def _overtaken(job: Job, stored: Stored, differing: Collection[Word]) -> bool:

@@ -82,10 +82,10 @@ def apply_record(page: Page, kind: str, id: str, fresh: Mapping[str, Seen]) -> d
     then, now = (compare.read(page.site, kind, each) for each in (before, after))
     flying = in_flight(page, about)
     decision = compare.decide(then, now, sent=compare.read_sent(page.site, kind, before), ours=about.leaves, flying=flying)
-    said_by = compare.speakers(page.site, kind, before, shown, (*decision.applied, *decision.disputed))
+    said_by = compare.speakers(page.site, kind, before, shown, (*decision.applied, *decision.agreed, *decision.disputed))
     mine = about.leaves
     about, decision = _next_version(page, about, decision)
-    for path, value in decision.applied.items():
+    for path, value in (*decision.applied.items(), *decision.agreed.items()):
         _note_word(page, said_by[path], path, value=value, before=mine.get(path, NOTHING))
     for path, values in decision.disputed.items():
         open_conflict(page, about, ours=said_by[path], theirs=fresh[said_by[path]].theirs, path=path, values=values)
@@ -115,7 +115,7 @@ def _next_version(page: Page, about: About, decision: Decision) -> tuple[About, 
         return with_values(page, about, decision.applied, actor=page.actor), decision
     except Refused:
         theirs = {path: (about.leaves.get(path, NOTHING), value) for path, value in decision.applied.items()}
-        return about, Decision({}, {**theirs, **decision.disputed})
+        return about, replace(decision, applied={}, disputed={**theirs, **decision.disputed})
 
 
 def with_values(page: Page, about: About, values: Leaves, *, actor: str, detail: Mapping[str, Any] | None = None) -> About:
@@ -166,8 +166,9 @@ def _settle(page: Page, keys: list[str], ours: Leaves, theirs: Leaves) -> None:
 
 def settle(page: Page, conflict: Conflict) -> None:
     """End a conflict that is none any more."""
-    conflicts.close(page.tx, conflict, state="settled", now=page.tx.now)
-    tell(page, actor=page.actor, action="conflict-settled", id=conflict.id, detail={"of": f"{conflict.kind}/{conflict.record_id}"})
+    if conflicts.close(page.tx, conflict, state="settled", now=page.tx.now):
+        told = {"of": f"{conflict.kind}/{conflict.record_id}", "what": conflict.what}
+        tell(page, actor=page.actor, action="conflict-settled", id=conflict.id, detail=told)
 
 
 def _keep(

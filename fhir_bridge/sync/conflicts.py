@@ -62,12 +62,14 @@ def listing(bridge: Bridge, tenant: str, *, state: str | None = "open", hospital
 
 
 def shown(bridge: Bridge, tenant: str, id: str) -> dict[str, Any] | None:
-    """One conflict with both values (`null`: not there) as they were when it was last seen; None for an unknown one."""
+    """One conflict with both values (`null`: not there): ours as the record says it now while it is open; None for an unknown one."""
     with bridge.store.reading() as tx:
         found = conflicts.by_id(tx, tenant, id)
-    if found is None:
-        return None
-    ours, theirs = (None if value is None else documents.loads(value) for value in (found.our_value, found.their_value))
+        if found is None:
+            return None
+        ours, theirs = (None if value is None else documents.loads(value) for value in (found.our_value, found.their_value))
+        if found.state == "open" and found.path:
+            ours = newest(Page(bridge, tx, tenant, found.hospital), found.kind, found.record_id).leaves.get(found.path)
     return _told(found) | {"path": found.path, "ours": ours, "theirs": theirs, "resource": found.ours, "at_hospital": found.theirs}
 
 
