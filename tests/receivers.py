@@ -38,6 +38,7 @@ class Receiver:
     port: int = 0
     seen: list[tuple[str, str, bytes]] = field(default_factory=list)
     with_headers: list[dict[str, str]] = field(default_factory=list)
+    answered: list[int] = field(default_factory=list)
     status: int = 200
     first: list[int] = field(default_factory=list)  # statuses of the next answers, before `status`
     headers: dict[str, str] = field(default_factory=dict)
@@ -53,7 +54,9 @@ class Answering(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.receiver.seen.append((self.headers["Host"], self.path, body))
         self.receiver.with_headers.append({name.lower(): value for name, value in self.headers.items()})
-        self.send_response(self.receiver.first.pop(0) if self.receiver.first else self.receiver.status)
+        status = self.receiver.first.pop(0) if self.receiver.first else self.receiver.status
+        self.receiver.answered.append(status)
+        self.send_response(status)
         said = {"Content-Type": "application/json", "Content-Length": str(len(self.receiver.body)), **self.receiver.headers}
         for name, value in said.items():
             self.send_header(name, value)

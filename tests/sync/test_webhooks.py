@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import random
 import threading
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
@@ -239,6 +240,44 @@ def test_a_sender_that_died_is_followed_by_another_and_one_that_comes_back_late_
     assert told(receiver) == ["S-1"]
     with pytest.raises(rows.LeaseLost), bridge.store.transaction() as tx:
         rows.passed(tx, late, 0)
+
+
+def test_an_answer_that_was_not_written_down_is_asked_for_again_under_the_same_id(
+    bridge: Bridge, receiver: Receiver, hook: str, happen: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    happen("S-1", "S-2")
+    with monkeypatch.context() as crash:
+        crash.setattr(rows, "took", dies)
+        with pytest.raises(KeyboardInterrupt):
+            send(bridge)
+    clock.pass_(seconds=webhooks_send.LEASE_SECONDS)
+    send(bridge)
+    assert told(receiver) == ["S-1", "S-1", "S-2"]
+    assert len({headers["webhook-id"] for headers in receiver.with_headers}) == 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_a_receiver_answers_every_change_reaches_it_or_is_shown_as_dead(
+    bridge: Bridge, receiver: Receiver, hook: str, happen: Callable[..., None], clock: Clock, seed: int
+) -> None:
+    chance, ids = random.Random(seed), [f"S-{number}" for number in range(25)]
+    for id in ids:
+        happen(id)
+        receiver.first = [chance.choice((200, 200, 204, 302, 404, 500, 503)) for _ in range(40)]
+        if chance.random() < 0.5:
+            send(bridge)
+        clock.pass_(seconds=chance.choice((1, 400, 8 * HOUR)))
+    receiver.first = []
+    for _ in range(4):
+        clock.pass_(hours=10)
+        send(bridge)
+    taken = {id for id, status in zip(told(receiver), receiver.answered, strict=True) if status < 300}
+    dead = {f"S-{message['cursor'] - 2}" for message in webhooks.shown(bridge, "default", hook)["messages"]}  # number 1 was the webhook's
+    assert taken | dead == set(ids)
+    assert taken & dead == set()
 
 
 def test_a_worker_calls_the_receivers_beside_its_deliveries(

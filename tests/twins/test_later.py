@@ -6,7 +6,7 @@ from dataclasses import replace
 from twins_rig import Doc, Rig, sessions
 
 from fhir_bridge.sandbox.profile import Hospital as Twin
-from fhir_bridge.sync import status, visible
+from fhir_bridge.sync import changes, status, visible
 
 
 def slow(seconds: float) -> Callable[[Twin], Twin]:
@@ -53,6 +53,8 @@ def test_what_oracle_drops_is_told_by_resource_and_path(rig: Callable[..., Rig],
     dropped = {path for one in not_kept(here, visit) for path in one["dropped"]}
     assert dropped == {"Observation.extension.url", "Observation.extension.valueCode"}
     assert not any(one["changed"] for one in not_kept(here, visit))
+    told = changes.page(here.bridge, "default", after=0, limit=10)["changes"]
+    assert [(one["what"], one.get("kept")) for one in told] == [("session.changed", None), ("session.delivered", False)]
 
 
 def test_what_waits_for_a_stay_to_end_goes_on_by_itself_when_it_has(rig: Callable[..., Rig]) -> None:
