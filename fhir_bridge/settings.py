@@ -30,6 +30,7 @@ RULES = {
     "references",
     "patient_system",
     "observation_codes",
+    "page_bases",
     "entries_per_call",
     "bytes_per_call",
     "channel",

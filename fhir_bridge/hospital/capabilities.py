@@ -21,6 +21,7 @@ class SiteFile:
     (`location`, `performer`, `organization`, `slot`) or by our own `Type/id`. `vendor` is `hapi|epic|oracle|athena`, empty = guess.
     `patient_system` is the system of the hospital's own patient numbers: a patient who has one is matched, never made a second time.
     `observation_codes` are the Observation codes the hospital has a place for (Epic: flowsheet rows); empty = not known.
+    `page_bases` are base addresses by which a server behind a proxy calls itself in its next links; only the base address is called.
     `channel` is `message` for a hospital that is told of its referrals by messages to its `$process-message`.
     """
 
@@ -30,6 +31,7 @@ class SiteFile:
     references: Mapping[str, str] = field(default_factory=dict)
     patient_system: str = ""
     observation_codes: frozenset[str] = frozenset()
+    page_bases: frozenset[str] = frozenset()
     entries_per_call: int = 100
     bytes_per_call: int = 1_000_000
     channel: str = ""
@@ -104,7 +106,7 @@ def read(statement: dict[str, Any], *, site: SiteFile = SiteFile()) -> Capabilit
 
 def site_file(rules: Mapping[str, Any]) -> SiteFile:
     """`rules` as settings and files write them (lists for sets) as a `SiteFile`."""
-    sets = {name: frozenset(rules[name]) for name in ("deny", "known_good", "observation_codes") if name in rules}
+    sets = {name: frozenset(rules[name]) for name in ("deny", "known_good", "observation_codes", "page_bases") if name in rules}
     return SiteFile(**{**rules, **sets})
 
 

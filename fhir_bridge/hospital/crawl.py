@@ -5,7 +5,7 @@ same content three times, 10 000 pages, the deadline. What is then to be done is
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -20,7 +20,8 @@ _GONE = (404, 410)
 
 @dataclass
 class Crawl:
-    """The pages of `type` from `first` on. `onward` says that `first` is itself a next link, kept from an earlier crawl.
+    """The pages of `type` from `first` on. `onward` says that `first` is itself a next link, kept from an earlier crawl; `bases` are
+    other addresses by which the server may name itself (`pages.read`).
 
     `until` is when to stop, on the clock `monotonic` (seconds). `shrunk` says, when it ended, whether the server's total went down
     meanwhile: something moved up a page and may have been passed by.
@@ -31,6 +32,7 @@ class Crawl:
     type: str
     until: float
     onward: bool = False
+    bases: Iterable[str] = ()
     max_pages: int = MAX_PAGES
     monotonic: Callable[[], float] = time.monotonic
     shrunk: bool = False
@@ -54,7 +56,7 @@ class Crawl:
                 yield found
 
     def _read(self, call: Call, onward: bool) -> Page | Trouble:
-        found = pages.read(self.client, call, type=self.type)
+        found = pages.read(self.client, call, type=self.type, bases=self.bases)
         if onward and isinstance(found, Trouble) and found.status in _GONE:
             return replace(found, kind="expired", words="a page is gone: the search behind it expired")
         return found

@@ -54,11 +54,14 @@ class Trouble:
     status: int = 0
 
 
-def read(client: Client, call: Call, *, type: str) -> Page | Trouble:
-    """Ask for a page of `type`; a read may be repeated, so an answer that was cut off is asked for once more. Never raises."""
-    found = _judged(client, client.send(call), type)
+def read(client: Client, call: Call, *, type: str, bases: Iterable[str] = ()) -> Page | Trouble:
+    """Ask for a page of `type`; a read may be repeated, so an answer that was cut off is asked for once more. Never raises.
+
+    `bases` are other base addresses by which the server may name itself in a next link: its path is asked for at ours.
+    """
+    found = _judged(client, client.send(call), type, bases)
     if isinstance(found, Trouble) and found.kind in ("broken", "no-answer") and found.status in (0, 200):
-        return _judged(client, client.send(call), type)
+        return _judged(client, client.send(call), type, bases)
     return found
 
 
@@ -67,7 +70,7 @@ def onward(path: str) -> Call:
     return Call("GET", path, headers=FRESH)
 
 
-def _judged(client: Client, reply: Reply | NoReply, type: str) -> Page | Trouble:
+def _judged(client: Client, reply: Reply | NoReply, type: str, bases: Iterable[str]) -> Page | Trouble:
     if isinstance(reply, NoReply):
         return Trouble("no-answer", reply.cause)
     if reply.status != 200:
@@ -78,10 +81,15 @@ def _judged(client: Client, reply: Reply | NoReply, type: str) -> Page | Trouble
     if not isinstance(entries, list) or any(_is_error(entry) for entry in entries):
         return Trouble("broken", "the Bundle holds an error instead of what was asked for", 200)
     following = bundle.next_link(reply.body)
-    path = client.path_of(following) if following else None
+    path = _path(client, following, bases) if following else None
     if following and path is None:
         return Trouble("outside", "a next link leaves the hospital's base address, or its port cannot be read", 200)
     return _page(reply, entries, path, type)
+
+
+def _path(client: Client, following: str, bases: Iterable[str]) -> str | None:
+    below = (each.path_of(following) for each in (client, *map(Client, bases)))
+    return next((path for path in below if path is not None), None)
 
 
 def _page(reply: Reply, entries: list[Any], following: str | None, type: str) -> Page:

@@ -121,7 +121,9 @@ def _first(run: Run, pull: Pull, mode: Name) -> str:
 
 
 def _crawl(run: Run, pull: Pull, path: str, *, onward: bool = False) -> Crawl:
-    return Crawl(run.hospital.client, pages.onward(path), pull.type, until=run.until, onward=onward)
+    return Crawl(
+        run.hospital.client, pages.onward(path), pull.type, until=run.until, onward=onward, bases=run.capabilities.site.page_bases
+    )  # fmt: skip
 
 
 def _page(found: Page | Trouble, mode: Name, type: str, *, first: bool) -> Page:

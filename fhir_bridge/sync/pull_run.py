@@ -55,6 +55,7 @@ class Run:
         if words not in self.notes:
             log.warning("%s: %s", self.hospital.name, words)
             self.notes.append(words)
+            self.tell(words)
 
     def go_on(self, type: str) -> None:
         """Raises `Stop` when this run is asked to end."""

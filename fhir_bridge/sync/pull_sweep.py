@@ -47,7 +47,7 @@ def _of_patient(run: Run, pull: Pull, patient: str) -> Pull:
     form: tuple[tuple[str, str], ...] = (("patient" if "patient" in search else "subject", patient), ("_count", str(run.page_size)))
     form += _BESIDE.get((run.capabilities.vendor, pull.type), ())
     first = Call("POST", f"{pull.type}/_search", headers=FRESH, form=form)  # no patient's id in an address
-    for found in Crawl(run.hospital.client, first, pull.type, until=run.until):
+    for found in Crawl(run.hospital.client, first, pull.type, until=run.until, bases=run.capabilities.site.page_bases):
         if isinstance(found, Trouble):
             raise Stop(f"{pull.type}: {found.words}; the next pull goes on with this patient")
         run.counts["entries"] += len(found.shown)

@@ -96,6 +96,14 @@ def test_a_next_link_that_leaves_the_base_is_not_followed(server: Scripted, leav
     assert server.asked == [FIRST]
 
 
+def test_a_server_behind_a_proxy_may_be_known_by_another_name_and_is_called_by_its_own(server: Scripted) -> None:
+    server.page(FIRST, task("a"), following="http://fhir.inside.example:8080/r4?page=2")
+    server.page("?page=2", task("b"), following="http://fhir.inside.example:8080/admin?page=3")
+    found = crawl(server, bases=("http://fhir.inside.example:8080/r4",))
+    assert (ids(found), end(found)) == (["a"], "outside")
+    assert server.asked == [FIRST, "?page=2"]
+
+
 def test_an_empty_last_page_is_the_end(server: Scripted) -> None:
     server.page(FIRST, task("a"), following="?page=2")
     server.answers["?page=2"] = (200, b'{"resourceType": "Bundle", "type": "history"}')
