@@ -90,6 +90,10 @@ def _turn(bridge: Bridge, tenant: str, id: str, *, worker: str, stopping: Callab
             webhooks.release(tx, webhook)
     except LeaseLost:
         log.info("another sender is at webhook %s", id)
+    except StoreError:
+        raise
+    except Exception:  # one receiver must not end the others; its lease keeps it away for a while
+        log.exception("webhook %s failed", id)
     return True
 
 

@@ -296,6 +296,24 @@ def test_a_worker_calls_the_receivers_beside_its_deliveries(
     assert told(receiver) == ["S-1"]
 
 
+def test_one_receiver_that_breaks_the_bridge_does_not_hold_up_another(
+    bridge: Bridge, receiver: Receiver, hook: str, happen: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"https://receiver.test:{receiver.port}/other"
+    other = webhooks.add(bridge, "default", url=url, secret=SECRET, who="ann")["id"]
+    call = webhooks_send.call
+
+    def breaks(bridge: Bridge, webhook: rows.Webhook, *more: Any) -> Any:
+        if webhook.id == min(hook, other):
+            raise ZeroDivisionError
+        return call(bridge, webhook, *more)
+
+    happen("S-1")
+    monkeypatch.setattr(webhooks_send, "call", breaks)
+    send(bridge)
+    assert told(receiver) == ["S-1"]
+
+
 def test_another_sites_changes_are_not_told(bridge: Bridge, receiver: Receiver, hook: str) -> None:
     with bridge.store.transaction() as tx:
         audit.write(tx, tenant="south", actor="c", action="accept", subject="session/S-9", detail={}, now=tx.now, key=bridge.audit_key)
