@@ -9,7 +9,7 @@ The secret is derived from the key that seals the audit trail and the secret's p
 import hmac
 import secrets
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -40,20 +40,22 @@ def signature(secret: str, *, id: str, timestamp: str, line: str, body: bytes) -
     return "v1," + b64encode(hmac.digest(b64decode(secret.removeprefix(PREFIX)), told, sha256)).decode()
 
 
-def caller(bridge: Bridge, name: str, *, headers: Mapping[str, str], line: str, body: bytes) -> Client | None:
+def caller(bridge: Bridge, name: str, *, headers: Mapping[str, str], line: str, body: Callable[[], bytes]) -> Client | None:
     """The client whose secret called `name` signed this request, the first time it comes; None for anybody else.
+
+    `body` is asked for only where the rest is as it must be: a stranger does not make us read.
 
     `headers` are those of `HEADERS`: an id, a time in seconds, and the signature, or several between spaces.
     """
     id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     with bridge.store.reading() as tx:
         now, client = tx.now, clients.authenticate(tx, name, kind="hmac")
-    good = signature(secret_of(bridge, name), id=id, timestamp=timestamp, line=line, body=body).encode()
+    if client is None or not 0 < len(id) <= MAX_ID or not _now(timestamp, now):
+        return None
+    good = signature(secret_of(bridge, name), id=id, timestamp=timestamp, line=line, body=body()).encode()
     given = headers.get("webhook-signature", "").encode()[:1000].split()
     signed = any(hmac.compare_digest(good, one) for one in given)
-    if client is None or not signed or not 0 < len(id) <= MAX_ID or not _now(timestamp, now):
-        return None
-    return client if _first(bridge, client, id, now) else None
+    return client if signed and _first(bridge, client, id, now) else None
 
 
 def _now(timestamp: str, now: datetime) -> bool:

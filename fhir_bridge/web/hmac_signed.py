@@ -1,4 +1,4 @@
-"""A request that a clinic signed (`Authorization: HMAC NAME`): its signature is over the bytes as sent, before anything reads them."""
+"""A request that a clinic signed (`Authorization: HMAC NAME`): its signature is over the bytes as sent, before anything parses them."""
 
 from flask import Request
 
@@ -28,4 +28,4 @@ def caller(bridge: Bridge, request: Request) -> Client | None:
     signer = (sent.token if sent else None) or ""
     line = f"{request.method} {request.environ.get('RAW_URI') or request.environ['REQUEST_URI']}"
     headers = {name: request.headers.get(name, "") for name in sign_in_signed.HEADERS}
-    return sign_in_signed.caller(bridge, signer, headers=headers, line=line, body=request.get_data(cache=True))
+    return sign_in_signed.caller(bridge, signer, headers=headers, line=line, body=lambda: request.get_data(cache=True))

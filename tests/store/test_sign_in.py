@@ -2,13 +2,15 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from threading import Barrier
 
 import pytest
-from sqlalchemy import text
+from alembic import command as alembic
+from sqlalchemy import create_engine, text
 from store_rows import NOON, Clock
 
-from fhir_bridge.store import clients, sign_in
+from fhir_bridge.store import clients, migrating, sign_in
 from fhir_bridge.store.clients import Client, ClientExists
 from fhir_bridge.store.database import Store
 from fhir_bridge.store.sign_in import PublicKeys
@@ -40,6 +42,24 @@ def test_an_id_signs_in_at_one_site_only(known: Store) -> None:
         clients.register(tx, Client("south", "general", "General", "hospital", NOON))
     with pytest.raises(ClientExists), known.transaction() as tx:
         sign_in.put_public_keys(tx, PublicKeys("south", "general", None, b'{"keys":[]}'))
+
+
+def test_the_key_of_a_client_from_before_still_opens(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config = migrating._config()
+        config.attributes["connection"] = connection
+        alembic.upgrade(config, "0006")
+        values = {"key": clients.hashed("an old key"), "at": "2026-03-02 12:00:00.000000"}
+        columns = "tenant, id, name, kind, key_sha256, created_at"
+        connection.execute(text(f"INSERT INTO clients ({columns}) VALUES ('north', 'c1', 'C', 'clinic', :key, :at)"), values)  # noqa: S608
+    engine.dispose()
+    store = Store(url)
+    store.upgrade()
+    with store.reading() as tx:
+        assert clients.authenticate(tx, "an old key") == Client("north", "c1", "C", "clinic", NOON)
+    store.close()
 
 
 def test_one_of_many_processes_may_fetch_each_minute(known: Store, clock: Clock) -> None:

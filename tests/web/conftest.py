@@ -10,27 +10,13 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from structlog.testing import CapturingLogger
+from web_session import SESSION
 
 from fhir_bridge import bootstrap
 from fhir_bridge.settings import Hospital, Secret, Settings, Site
 from fhir_bridge.store import clients
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.web import create_app
-
-SESSION: dict[str, Any] = {
-    "id": "S-WEB-1",
-    "status": "completed",
-    "patient": {
-        "id": "P-WEB-1",
-        "family_name": "Testperson",
-        "given_names": ["Zebra"],
-        "birth_date": "1980-01-01",
-        "sex": "female",
-    },
-    "started_at": "2026-03-02T09:00:00-05:00",
-    "ended_at": "2026-03-02T11:00:00-05:00",
-    "readings": [{"taken_at": "2026-03-02T09:15:00-05:00", "heart_rate": 72}],
-}
 
 
 @pytest.fixture

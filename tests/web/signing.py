@@ -1,5 +1,6 @@
 """A hospital that signs in: its key pair, its assertions good and bad, and its registration at a bridge."""
 
+import io
 import json
 import time
 import uuid
@@ -72,6 +73,22 @@ def register(bridge: Bridge, jwks: Doc | str, *, id: str = "general", tenant: st
         clients.register(tx, Client(tenant, id, id, "hospital", tx.now, **allowed))
         given = {"url": jwks} if isinstance(jwks, str) else {"url": None, "jwks": documents.dumps(jwks)}
         sign_in.put_public_keys(tx, PublicKeys(tenant, id, **given))
+
+
+class Unread(io.RawIOBase):
+    """A request's body that nobody may look at."""
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return 0
+
+    def seek(self, *_: int) -> int:
+        return 0
+
+    def read(self, *_: Any) -> bytes:
+        raise AssertionError("the body was read")
 
 
 @dataclass

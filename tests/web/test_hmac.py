@@ -12,10 +12,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import SESSION
 from flask.testing import FlaskClient
+from signing import Unread
 from store_rows import Clock
 from structlog.testing import CapturingLogger
+from web_session import SESSION
 
 from fhir_bridge.settings import Settings
 from fhir_bridge.store import clients, records
@@ -96,6 +97,12 @@ def test_a_signed_question_is_answered_with_its_query(clinic: Clinic) -> None:
     signed = clinic.headers(f"GET {line}", b"")
     assert clinic.door.get(line.replace("5", "6"), headers=signed).status_code == 401
     assert clinic.door.get(line, headers=signed).status_code == 200
+
+
+def test_for_a_stranger_the_body_is_not_even_read(clinic: Clinic) -> None:
+    for wrong in ({"Authorization": "HMAC fhirbridge_signer_AAAA"}, {"webhook-timestamp": "1"}, {"webhook-id": ""}):
+        sent = clinic.headers() | wrong | {"Content-Length": "100"}
+        assert clinic.door.post(AT, input_stream=Unread(), headers=sent).status_code == 401
 
 
 def flipped(text: str, at: int) -> str:

@@ -1,7 +1,6 @@
 """Every way an assertion can be wrong is refused with the same few words, before anything of a referral is read."""
 
 import hmac
-import io
 import json
 import os
 import subprocess
@@ -20,7 +19,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from joserfc import jwe
-from signing import TOKEN, Doc, claims, form, pair, public, register, rsa_pair, signed
+from signing import TOKEN, Doc, Unread, claims, form, pair, public, register, rsa_pair, signed
 from structlog.testing import CapturingLogger
 
 from fhir_bridge import bootstrap
@@ -159,22 +158,6 @@ def test_an_assertion_that_is_wrong_gets_no_token_and_is_told_nothing(one_desk: 
 def test_the_same_assertion_but_right_gets_one(desk: FlaskClient) -> None:
     assert desk.post(TOKEN, data=form(ec())).status_code == 200
     assert desk.post(TOKEN, data=form(signed(RSA, claims(), alg="RS384"))).status_code == 200
-
-
-class Unread(io.RawIOBase):
-    """A request's body that nobody may look at."""
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return 0
-
-    def seek(self, *_: int) -> int:
-        return 0
-
-    def read(self, *_: Any) -> bytes:
-        raise AssertionError("the body was read")
 
 
 @pytest.mark.parametrize("name", WRONG)

@@ -13,13 +13,13 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from conftest import SESSION
 from flask import Flask
 from flask.testing import FlaskClient
 from route_table import OWN, ROUTES, Route
 from signing import TOKEN
 from structlog.testing import CapturingLogger
 from test_fhir_door import push, sent
+from web_session import SESSION
 from werkzeug.routing import Rule
 
 from fhir_bridge import bootstrap
