@@ -36,8 +36,8 @@ class Decision:
 def decide(before: Leaves, after: Leaves, *, sent: Leaves, ours: Leaves, flying: Leaves) -> Decision:
     """A change of the hospital to its own field is applied; to the clinic's, or to one that the clinic changed too, is disputed.
 
-    `before` is what the hospital showed last, `sent` what we said last (it may keep less than it is sent), `flying` what is on
-    its way to it and may have arrived.
+    `before` is what the hospital showed last, `sent` what we said last (it may keep less than it is sent), `flying` what was on
+    its way to it and has arrived.
     """
     found = Decision()
     for path in changes(before, after):
@@ -105,6 +105,19 @@ def speakers(site: Site, kind: str, links: Mapping[str, Link], fresh: Mapping[st
     said = {key: _said(site, kind, links[key], document) for key, document in fresh.items()}
     first = next(iter(fresh))
     return {path: next((key for key in said if path in said[key]), first) for path in paths}
+
+
+def own_word(site: Site, kind: str, links: Mapping[str, Link], fresh: Mapping[str, dict[str, Any]], flying: Leaves) -> Leaves:
+    """The fields of those of `fresh` that are what is on its way (`flying`): our own write, which arrived before we heard of it.
+
+    A resource that says anything else is the hospital's word: what it says may be what we are sending by chance.
+    """
+    found: Leaves = {}
+    for key, document in fresh.items() if flying else ():
+        said = read(site, kind, {"Any/0": replace(links[key], document=document)})
+        if all(equal(flying.get(path, NOTHING), value) for path, value in said.items()):
+            found |= said
+    return found
 
 
 def _said(site: Site, kind: str, link: Link, document: dict[str, Any]) -> set[str]:

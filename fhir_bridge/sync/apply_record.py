@@ -80,7 +80,7 @@ def apply_record(page: Page, kind: str, id: str, fresh: Mapping[str, Seen]) -> d
     shown = {key: one.resource for key, one in fresh.items() if one.resource is not None}
     after = {key: replace(link, document=shown.get(key, link.document)) for key, link in before.items()}
     then, now = (compare.read(page.site, kind, each) for each in (before, after))
-    flying = in_flight(page, about)
+    flying = compare.own_word(page.site, kind, before, shown, in_flight(page, about))
     decision = compare.decide(then, now, sent=compare.read_sent(page.site, kind, before), ours=about.leaves, flying=flying)
     said_by = compare.speakers(page.site, kind, before, shown, (*decision.applied, *decision.agreed, *decision.disputed))
     mine = about.leaves
@@ -98,7 +98,7 @@ def apply_record(page: Page, kind: str, id: str, fresh: Mapping[str, Seen]) -> d
 
 
 def in_flight(page: Page, about: About) -> Leaves:
-    """The fields of the version that is on its way to this hospital now and may have arrived: what shows it is our own word."""
+    """The fields of the version that is on its way to this hospital now and may have arrived."""
     lane = lane_of(page.tenant, str(about.leaves["patient.id"]))
     flying = outbox.in_flight(page.tx, page.tenant, page.hospital, lane)
     stored = records.version(page.tx, page.tenant, *flying) if flying else None

@@ -92,8 +92,14 @@ class TwoSides:
         self._post(patient)
 
     def hospital_says(self, patient: Patient) -> None:
-        """The hospital changes a field in what it holds; what it changes and changes back before anybody looks, it has not said."""
+        """The hospital changes a field in what it holds.
+
+        What it changes and changes back before anybody looks, it has not said; what both come to say by chance cannot be told from
+        our own write.
+        """
         path, value = self._anything()
+        if _get(self.record(patient), path) == value:
+            return
         kind, _ = FIELDS[path]
         with self.chart.draft() as draft:
             document = next(one.document for one in draft.every(kind) if one.document and _is_of(one.document, patient.number))
