@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "referrals": "Show the referrals hospitals sent, and decide about them.",
     "webhooks": "Call the clinic's own systems when something changed.",
     "conflicts": "Show what both sides say differently, and decide.",
+    "reconcile": "Compare everything with what the hospitals hold.",
     "status": "Print what waits, what is stuck and why.",
     "retry": "Try a stopped delivery again.",
     "discard": "Give up a stopped delivery, with a reason.",

@@ -122,6 +122,18 @@ def of_theirs(tx: Transaction, tenant: str, hospital: str, theirs: Sequence[str]
     return found
 
 
+def page(tx: Transaction, tenant: str, hospital: str, *, after: str = "", limit: int = 100) -> list[Link]:
+    """What the hospital has an id for, in the order of our names, from behind `after` on."""
+    found = select(*_columns()).where(*_at(tenant, hospital), links.c.theirs.is_not(None), links.c.ours > after)
+    return tx.every(Link, found.order_by(links.c.ours).limit(limit))
+
+
+def count(tx: Transaction, tenant: str, hospital: str) -> int:
+    """How many resources the hospital has an id for."""
+    found = select(func.count()).select_from(links).where(*_at(tenant, hospital), links.c.theirs.is_not(None))
+    return int(tx.execute(found).scalar_one())
+
+
 def stamps(tx: Transaction, tenant: str, hospital: str, theirs: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
     """By the hospital's `Type/id`: (ours, version) of each link. What an echo is told by, without reading a document."""
     found: dict[str, list[tuple[str, str]]] = {}

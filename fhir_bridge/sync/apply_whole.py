@@ -48,10 +48,10 @@ def adopt(page: Page, one: Seen) -> str:
     A second resource under one identifier of ours is a card for a person. What is adopted counts as not sent, so that the next
     delivery brings it to what the record says.
     """
-    named = _named(page, one.resource) if one.resource is not None and _ours(page, one.resource) else None
-    if named is None:
+    name = named(page, one.resource) if one.resource is not None else None
+    if name is None:
         return "stranger"
-    ours, kind, id = named
+    ours, kind, id = name
     known = links.by_ours(page.tx, page.tenant, page.hospital, ours)
     if known is not None and known.theirs:
         about = newest(page, kind, id)
@@ -72,8 +72,10 @@ def _ours(page: Page, resource: Mapping[str, Any]) -> bool:
     )
 
 
-def _named(page: Page, resource: dict[str, Any]) -> tuple[str, str, str] | None:
+def named(page: Page, resource: dict[str, Any]) -> tuple[str, str, str] | None:
     """(our `Type/uuid`, kind and id of its record), as the template that reads `resource` would name it; None for no record of ours."""
+    if not _ours(page, resource):
+        return None
     read = page.site.mapping.from_fhir([resource]).record
     speaker = _record_of(page, read)
     template = next((template for _, template, _ in page.site.mapping.spoken([resource])), None)

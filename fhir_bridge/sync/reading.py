@@ -1,14 +1,26 @@
 """Many reads of one hospital in as few calls as it allows: in batches where it takes them, else one by one."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from fhir_bridge.hospital import wire
+from fhir_bridge.hospital.capabilities import Capabilities
 from fhir_bridge.hospital.client import Call, NoReply, Reply
 from fhir_bridge.hospital.entries import entry_reply
-from fhir_bridge.sync.job import Job
+from fhir_bridge.sync.bridge import Hospital
 
 
-def read_all(job: Job, references: Sequence[str]) -> list[Reply | NoReply]:
+class Place(Protocol):
+    """Where is read: a delivery's hospital, or a reconciliation's."""
+
+    @property
+    def hospital(self) -> Hospital: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+
+def read_all(job: Place, references: Sequence[str]) -> list[Reply | NoReply]:
     """What the hospital answers to a read of each of `references` (`Type/id`), in this order."""
     if len(references) < 2 or "batch" not in job.capabilities.system:
         return [job.hospital.client.send(Call("GET", each)) for each in references]
@@ -17,7 +29,7 @@ def read_all(job: Job, references: Sequence[str]) -> list[Reply | NoReply]:
     return [answer for part in parts for answer in _in_one(job, part)]
 
 
-def _in_one(job: Job, references: Sequence[str]) -> list[Reply | NoReply]:
+def _in_one(job: Place, references: Sequence[str]) -> list[Reply | NoReply]:
     reply = job.hospital.client.send(wire.reading(references))
     if isinstance(reply, NoReply):
         return [reply] * len(references)
