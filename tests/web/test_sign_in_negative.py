@@ -18,6 +18,9 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import assume, given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 from joserfc import jwe
 from signing import TOKEN, Doc, Unread, claims, form, pair, public, register, rsa_pair, signed
 from structlog.testing import CapturingLogger
@@ -193,6 +196,15 @@ def test_another_kind_of_assertion_is_an_unknown_client(desk: FlaskClient) -> No
 def test_another_grant_is_not_supported(desk: FlaskClient, grant: str) -> None:
     told = {"error": "unsupported_grant_type", "error_description": "Send grant_type=client_credentials."}
     assert_refused(desk.post(TOKEN, data=form(ec(), grant_type=grant)), told, 400)
+
+
+@settings_of_hypothesis(max_examples=150, deadline=None)
+@given(at=st.integers(0, 10_000), to=st.sampled_from("AZaz09-_.=~ +"))
+def test_no_letter_of_an_assertion_can_be_another(one_desk: FlaskClient, at: int, to: str) -> None:
+    good = ec()
+    at %= len(good)
+    assume(good[at] != to)
+    assert_refused(one_desk.post(TOKEN, data=form(good[:at] + to + good[at + 1 :])))
 
 
 def test_an_assertion_is_good_once(desk: FlaskClient) -> None:
