@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from desk import Desk, desk
+from hand import open_conflicts, pulled
 from ward import CASES, CLINIC, Clock, Ward, work
 
 from fhir_bridge import documents
@@ -15,10 +16,10 @@ from fhir_bridge.errors import Refused
 from fhir_bridge.fhir import check
 from fhir_bridge.hospital.exchange import Call
 from fhir_bridge.hospital.outside import Outside
-from fhir_bridge.store import clients, referrals, senders
+from fhir_bridge.store import clients, fetches, referrals, senders
 from fhir_bridge.store.clients import Client
 from fhir_bridge.store.senders import Sender
-from fhir_bridge.sync import orphans, refer, refer_held, refer_inbox
+from fhir_bridge.sync import orphans, refer, refer_fetch, refer_held, refer_inbox
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.refer_answers import Answer
 from fhir_bridge.sync.refer_shape import TASK, Incoming
@@ -174,6 +175,35 @@ def test_a_client_whose_key_was_taken_away_has_nothing_fetched(allowed: Bridge, 
     assert sender.calls == []
 
 
+def test_a_fetch_that_was_stored_and_not_written_down_is_one_referral(allowed: Bridge, sender: Desk, clock: Clock) -> None:
+    """A worker that dies between the two: the next one fetches again."""
+    push(allowed, apart(sender.url)[0])
+    with allowed.store.transaction() as tx:
+        claimed = fetches.claim(tx, seconds=60)
+    assert claimed is not None
+    refer_fetch._take(allowed, replace(claimed, tries=-1))  # nothing is settled under this number
+    assert len(refer_inbox.listing(allowed, "default")) == 1
+    clock.pass_(minutes=2)
+    work(allowed)
+    [found] = refer_inbox.listing(allowed, "default")
+    assert found["version"] == 1
+    with allowed.store.reading() as tx:
+        settled = fetches.of(tx, "default", claimed.id)
+    assert settled is not None
+    assert (settled.state, settled.referral) == ("fetched", found["id"])
+
+
+def test_a_task_taken_back_by_the_same_way_cancels_its_referral(allowed: Bridge, sender: Desk) -> None:
+    task = apart(sender.url)[0]
+    first = push(allowed, task)
+    work(allowed)
+    push(allowed, task | {"status": "cancelled", "statusReason": {"text": "The patient moved away."}})
+    work(allowed)
+    [found] = refer_inbox.listing(allowed, "default")
+    assert (found["status"], found["record"]["referral"]["status_reason"]) == ("cancelled", "The patient moved away.")
+    assert shown(allowed, first)["status"] == "cancelled"
+
+
 def test_another_sender_does_not_read_it(allowed: Bridge, sender: Desk) -> None:
     answer = push(allowed, apart(sender.url)[0])
     foreign = Client("default", "other", "Other", "hospital", utc_now())
@@ -202,3 +232,30 @@ def test_the_hospitals_own_task_is_updated_and_none_is_made_beside_it(bridge: Br
 
 def _put(resource: dict[str, Any]) -> Any:
     return Call("PUT", f"{resource['resourceType']}/{resource['id']}", resource)
+
+
+def test_what_the_hospital_changes_in_its_own_task_and_order_is_no_conflict(bridge: Bridge, hospital: Ward) -> None:
+    task, rest = apart(hospital.base_url)
+    with bridge.store.transaction() as tx:
+        clients.add(tx, tenant="default", id="general", name="General", kind="hospital", now=tx.now)
+        senders.put(tx, Sender("default", "general", "general"))
+    client = bridge.hospitals["general"].client
+    for one in (*rest.values(), task | {"focus": {"reference": "ServiceRequest/order"}}):
+        client.send(_put(one))
+    push(bridge, task)
+    work(bridge)
+    [id] = [one["id"] for one in refer_inbox.listing(bridge, "default")]
+    refer_inbox.decide(bridge, CLINIC, id, "accept")
+    work(bridge)
+    before = refer_inbox.listing(bridge, "default")[0]["version"]
+    [held] = hospital.held("Task")
+    client.send(_put({name: said for name, said in held.items() if name != "meta"} | {"note": [{"text": "Call the ward first."}]}))
+    [order] = hospital.held("ServiceRequest")
+    client.send(_put({name: said for name, said in order.items() if name != "meta"} | {"patientInstruction": "Bring the diary."}))
+    pulled(bridge, hospital)
+    assert refer_inbox.listing(bridge, "default")[0]["version"] == before
+    assert open_conflicts(bridge) == []
+    refer_inbox.decide(bridge, CLINIC, id, "schedule")
+    work(bridge)
+    [found] = hospital.held("Task")
+    assert (found["status"], found["note"][0]["text"]) == ("in-progress", "Call the ward first.")
