@@ -6,19 +6,27 @@ from typing import Any
 
 import pytest
 from desk import Desk, desk
+from hypothesis import given
+from hypothesis import strategies as st
 from test_matching import SENDER
 from test_refer_session_loop import treated
-from ward import CASES, CLINIC, Clock, Ward, work
+from ward import CASES, CLINIC, START, Clock, Ward, work
 
 from fhir_bridge import bootstrap, documents
 from fhir_bridge.fhir import check
+from fhir_bridge.hospital import messages
+from fhir_bridge.hospital.exchange import NoReply, Reply
 from fhir_bridge.hospital.outside import Outside
+from fhir_bridge.hospital.reply import Delivered
 from fhir_bridge.settings import Hospital, Settings
 from fhir_bridge.store import senders
+from fhir_bridge.store.schedule_runs import Order
 from fhir_bridge.store.senders import Sender
-from fhir_bridge.sync import refer, refer_inbox, status
+from fhir_bridge.sync import refer, refer_inbox, run, status
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.refer_shape import MESSAGE, Incoming
+from fhir_bridge.sync.run import Limits
+from fhir_bridge.sync.schedule_works import WORKS
 
 BODY = (CASES / "referred-biologic" / "inbound" / "message.json").read_bytes()
 ASKED = documents.loads(BODY)["entry"][0]["resource"]
@@ -145,3 +153,49 @@ def test_an_address_in_a_private_network_is_not_called(bridge: Bridge, sender: D
     work(bridge)
     assert sender.calls == []
     assert state(bridge, id)["state"] == "retry_wait"
+
+
+def test_a_run_that_pushes_to_the_hospital_sends_its_senders_messages_too(speaking: Bridge, sender: Desk) -> None:
+    received(speaking)
+    order = Order("default", "push", ("general",), "ann")
+    done = run.carry_out(speaking, run.begin(speaking, order), WORKS, limits=Limits())
+    assert run.totals(done)["delivered"] == 1
+    assert sender.told() == [("received", "2.0", "1")]
+
+
+@given(version=st.integers(1, 9), other=st.integers(1, 9))
+def test_the_same_version_is_the_same_message_and_another_is_another(version: int, other: int) -> None:
+    task = {"resourceType": "Task", "id": "3f6f3b0c-5d0e-4e07-9a55-0b8f0c1d2e3f"}
+
+    def made(number: int) -> dict[str, Any]:
+        address = "https://h.example/fhir/$process-message"
+        return messages.bundle(f"https://c.example/id/referral/R-1/{number}", [task], asked={}, source=address, to=address, at=START)
+
+    assert (made(version) == made(other)) == (version == other)
+    ids = [{one["id"], one["entry"][0]["resource"]["id"], one["entry"][0]["fullUrl"]} for one in (made(version), made(other))]
+    assert (ids[0] & ids[1] != set()) == (version == other)
+
+
+ANSWERS = st.one_of(
+    st.none(),
+    st.builds(NoReply, sent=st.booleans(), cause=st.just("the line broke")),
+    st.builds(
+        Reply,
+        status=st.integers(100, 599),
+        body=st.recursive(
+            st.none() | st.booleans() | st.text(max_size=5),
+            lambda inner: (
+                st.lists(inner, max_size=2)
+                | st.dictionaries(st.sampled_from(["resourceType", "entry", "resource", "response", "issue", "identifier", "code"]), inner)
+            ),
+        ),
+    ),
+)
+
+
+@given(ANSWERS)
+def test_no_answer_counts_as_taken_that_does_not_say_so(answer: Any) -> None:
+    message = messages.bundle("https://c.example/id/referral/R-1/1", [], asked={}, source="https://c", to="https://h", at=START)
+    if answer is not None:
+        outcome = messages.understood(message, answer)
+        assert not isinstance(outcome, Delivered) or getattr(answer, "resource_type", "") == "OperationOutcome"
