@@ -11,7 +11,7 @@ from fhir_bridge.store import dead_letters, hospitals, pulls
 from fhir_bridge.store.rows import Delivery, Lease
 from fhir_bridge.store.schedule_runs import WORKS, Order
 from fhir_bridge.sync import pull as pulling
-from fhir_bridge.sync import statement
+from fhir_bridge.sync import refer_messages, routes, statement
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.deliver import planned_now
 from fhir_bridge.sync.job import Job, Outage, Overtaken
@@ -68,7 +68,8 @@ def _part(bridge: Bridge, tenant: str, work: str, name: str, tell: Tell) -> dict
 def _push(bridge: Bridge, tenant: str, name: str, able: Capabilities) -> dict[str, Any]:
     with bridge.store.reading() as tx:
         now, state = tx.now, hospitals.of(tx, tenant, name)
-        due = dead_letters.due(tx, tenant, name, now, limit=SHOWN + 1)
+        here = [name, *routes.addresses_beside(tx, tenant, name)]
+        due = [one for each in here for one in dead_letters.due(tx, tenant, each, now, limit=SHOWN + 1)]
     told: dict[str, Any] = {"deliveries": [_delivery(bridge, each, able) for each in due[:SHOWN]], "more": len(due) > SHOWN}
     if state.paused_at:
         return told | {"why": f"paused, nothing would be sent: {state.paused_why}"}
@@ -80,6 +81,8 @@ def _push(bridge: Bridge, tenant: str, name: str, able: Capabilities) -> dict[st
 def _delivery(bridge: Bridge, delivery: Delivery, able: Capabilities) -> dict[str, Any]:
     told: dict[str, Any] = {"id": delivery.id, "record": f"{delivery.kind}/{delivery.record_id}", "version": delivery.version}
     lease = Lease(delivery.tenant, delivery.hospital, delivery.lane, 0, delivery.created_at, "preview")
+    if errand := refer_messages.errand(bridge, lease, delivery):
+        return told | {"words": [f"one message to {errand.to}"]}
     job = Job(bridge, lease, delivery, bridge.sites[delivery.tenant], bridge.hospitals[delivery.hospital], able)
     try:
         found = planned_now(job, dry=True)

@@ -22,7 +22,7 @@ from fhir_bridge.settings import Hospital, Settings
 from fhir_bridge.store import senders
 from fhir_bridge.store.schedule_runs import Order
 from fhir_bridge.store.senders import Sender
-from fhir_bridge.sync import refer, refer_inbox, run, status
+from fhir_bridge.sync import refer, refer_inbox, run, schedule_preview, status
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.refer_shape import MESSAGE, Incoming
 from fhir_bridge.sync.run import Limits
@@ -158,6 +158,9 @@ def test_an_address_in_a_private_network_is_not_called(bridge: Bridge, sender: D
 def test_a_run_that_pushes_to_the_hospital_sends_its_senders_messages_too(speaking: Bridge, sender: Desk) -> None:
     received(speaking)
     order = Order("default", "push", ("general",), "ann")
+    [part] = schedule_preview.preview(speaking, order)
+    assert [one["words"] for one in part["deliveries"]] == [[f"one message to {sender.url}/$process-message"]]
+    assert sender.taken == {}
     done = run.carry_out(speaking, run.begin(speaking, order), WORKS, limits=Limits())
     assert run.totals(done)["delivered"] == 1
     assert sender.told() == [("received", "2.0", "1")]
