@@ -16,8 +16,8 @@ _SIGN_IN = (
     "SMART Backend Services: sign in at the token endpoint that .well-known/smart-configuration names, with public keys the clinic's "
     "administrator registers. Where that cannot be, Authorization: Bearer with a key he issues. This statement is open to all."
 )
-_NO_FETCHING = (
-    "The Patient, and a Task's focus, must be sent contained or in the Bundle: nothing is fetched from the sender. "
+_RULES = (
+    "The Patient must be sent contained or in the Bundle; only a Task's focus is fetched, from an address the clinic allows. "
     "A sender reads and finds its own referrals and nobody else's. A batch is refused: a referral is taken whole or not at all."
 )
 
@@ -36,7 +36,7 @@ def statement(base: str) -> dict[str, Any]:
         "rest": [
             {
                 "mode": "server",
-                "documentation": _NO_FETCHING,
+                "documentation": _RULES,
                 "security": {"service": [{"coding": [{"system": _SECURITY_SERVICE, "code": "SMART-on-FHIR"}]}], "description": _SIGN_IN},
                 "resource": [_resource(kind) for kind in INTERACTIONS],
                 "interaction": [{"code": "transaction"}],
