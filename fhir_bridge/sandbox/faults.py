@@ -1,8 +1,8 @@
 """Failures on order: a layer around the server that drops, delays, refuses or garbles the requests a script names.
 
 The script is a list of `Failure`s, given in Python, read from a JSON file, or posted to `/_faults` (GET tells what is left, DELETE
-forgets it). Each says which requests it takes, how many it lets pass first, and how many it spoils. What the network does before
-HTTP (no route, no name, broken TLS) is not here: a client gets those from an address where nothing listens.
+forgets it). Each says which requests it takes, how many it lets pass first, and how many it spoils. What fails below HTTP (refused,
+reset, broken TLS) is in `relay`.
 """
 
 import gzip
@@ -68,6 +68,8 @@ class Faults:
         failure = self._next(request.method, request.path)
         if failure is None:
             return self.app(environ, start_response)
+        # whoever answers before it has read leaves the rest of the request as the beginning of the connection's next one
+        environ["wsgi.input"] = io.BytesIO(request.get_data())
         return KINDS[failure.kind](Spoiling(self, failure, environ))(environ, start_response)
 
     def add(self, *failures: Failure) -> None:
@@ -203,6 +205,10 @@ def _html(spoiling: Spoiling) -> Response:
     return Response("<html><body>Please sign in to the guest network.</body></html>", mimetype="text/html")
 
 
+def _wrong_type(spoiling: Spoiling) -> Response:
+    return Response(b'{"resourceType": "Basic", "id": "1"}', mimetype="application/fhir+json")
+
+
 def _oversize(spoiling: Spoiling) -> Response:
     pieces = (_EMPTY_MEGABYTE for _ in range(spoiling.failure.megabytes))
     return Response(pieces, mimetype="application/fhir+json")
@@ -251,6 +257,7 @@ KINDS: dict[str, Callable[[Spoiling], Response]] = {
     "drip": _drip,
     "garbage": _garbage,
     "html": _html,
+    "wrong-type": _wrong_type,
     "oversize": _oversize,
     "gzip-bomb": _gzip_bomb,
     "redirect": _redirect,

@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, NoReturn
 
 from fhir_bridge import bootstrap, faults
@@ -56,7 +57,9 @@ class Clock:
 def bridge_of(order: dict[str, Any], site: Site, clock: Clock) -> Bridge:
     """The application as the order describes it: its database, its hospital, its patience."""
     deadline = order.get("deadline", 5.0)
-    client = Client(order["hospital"], sign_in=_sign_in(order, clock), deadlines=Deadlines(deadline, deadline, deadline))
+    client = Client(
+        order["hospital"], sign_in=_sign_in(order, clock), deadlines=Deadlines(deadline, deadline, deadline), verify=order.get("ca", True)
+    )
     return Bridge(
         store=Store(order["database"], allow_unsafe=True, clock=clock),
         sites={"default": replace(site, hospitals=("general",))},
@@ -197,6 +200,17 @@ TASKS: dict[str, Callable[[Bridge, Clock, dict[str, Any]], None]] = {
 }
 
 
+def _forgetful(resolve: Callable[..., Any], forgotten: Path) -> Callable[..., Any]:
+    """The name service, which knows no name while there is such a file."""
+
+    def resolved(*asked: Any, **more: Any) -> Any:
+        if forgotten.exists():
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return resolve(*asked, **more)
+
+    return resolved
+
+
 def child(order: dict[str, Any], site: Site) -> NoReturn:
     """The forked process: arm the fault, do the task, end without the parent's farewells."""
     try:
@@ -205,6 +219,8 @@ def child(order: dict[str, Any], site: Site) -> NoReturn:
         clock = Clock(
             order.get("shift", 0), order.get("speed", 1), datetime.fromisoformat(order["since"]) if "since" in order else utc_now()
         )
+        if "forgotten_names" in order:
+            socket.getaddrinfo = _forgetful(socket.getaddrinfo, Path(order["forgotten_names"]))
         TASKS[order["do"]](bridge_of(order, site, clock), clock, order)
     except BaseException:
         traceback.print_exc()

@@ -1,6 +1,6 @@
 """The fault matrix: every fault × every step of a delivery × every hospital, each cell with its stated outcome.
 
-`make chaos-matrix` plays all of it; the suite plays a sample of it (`sample`).
+`make chaos-matrix` plays all of it; the suite plays a sample of it in which every two of fault, step and hospital meet (`sample`).
 """
 
 import shutil
@@ -8,16 +8,21 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
+from re import search
 
-from rehearsal import Forks, Rehearsal, forking, ward
+from network import networked
+from rehearsal import Forks, Rehearsal, Ward, forking, ward
 
+from fhir_bridge.sandbox import relay
 from fhir_bridge.sandbox.faults import KINDS, Failure
+from fhir_bridge.sandbox.ledger import Ledger
 from fhir_bridge.sandbox.traffic import Visit, fixed
 from fhir_bridge.store.database import Store
 
-FAULTS = tuple(sorted(KINDS))
+NETWORK = tuple(sorted(relay.KINDS))  # below HTTP
+FAULTS = (*sorted(KINDS), *NETWORK)
 HOSPITALS = ("hapi", "epic", "oracle", "athena")
 # step → how its request is known: method and path
 STEPS = {
@@ -36,7 +41,6 @@ TAKEN = {
     "oracle": {"metadata", "look", "patient search", "patient write", "write", "batch", "read"},
     "athena": {"metadata"},
 }
-_KIND = {"look": "search", "patient search": "search", "metadata": "read", "read": "read"}
 WRITES = ("patient write", "transaction", "batch", "write")
 HELD, NOTHING, DOUBLED = "held", "the hospital takes nothing by machine", "doubled by the hospital itself"
 
@@ -56,18 +60,20 @@ def cells() -> list[Cell]:
 
 
 def sample() -> list[Cell]:
-    """Few cells in which each fault meets each hospital and each kind of step (write, search, other read), and each step each hospital."""
-    left = {pair for cell in cells() for pair in _pairs(cell)}
-    chosen = []
-    for cell in sorted(cells(), key=lambda cell: (FAULTS.index(cell.fault) * 7 + tuple(STEPS).index(cell.step) * 3) % 11):
-        if new := left.intersection(_pairs(cell)):
-            chosen.append(cell)
-            left -= new
+    """As few cells as are found by taking, again and again, the first that has most pairs which no other has yet."""
+    left, chosen, rest = {pair for cell in cells() for pair in _pairs(cell)}, [], cells()
+    while left:
+        best = max(rest, key=lambda cell: len(left & _pairs(cell)))
+        chosen.append(best)
+        rest.remove(best)
+        left -= _pairs(best)
     return chosen
 
 
-def _pairs(cell: Cell) -> list[tuple[str, str]]:
-    return [(cell.fault, cell.like), (cell.step, cell.like), (cell.fault, _KIND.get(cell.step, "write"))]
+def _pairs(cell: Cell) -> set[frozenset[tuple[str, str]]]:
+    """(fault, step), (fault, hospital) and (step, hospital)."""
+    parts = (("fault", cell.fault), ("step", cell.step), ("like", cell.like))
+    return {frozenset(pair) for pair in combinations(parts, 2)}
 
 
 def stated(cell: Cell) -> str:
@@ -82,8 +88,10 @@ def stated(cell: Cell) -> str:
     return HELD
 
 
-def play(cell: Cell, forks: Forks, database: str) -> str:
-    """What became of the record; the fault is known to have met its request."""
+def play(cell: Cell, forks: Forks, database: str, folder: Path) -> str:
+    """What became of the record; the fault is known to have met its request. `folder` is an empty one."""
+    if cell.fault in NETWORK:
+        return _below_http(cell, forks, database, folder)
     method, path = STEPS[cell.step]
     with ward(cell.like) as hospital:
         run = Rehearsal(database, hospital, forks)
@@ -92,8 +100,43 @@ def play(cell: Cell, forks: Forks, database: str) -> str:
         hospital.faults.add(Failure(kind=cell.fault, method=method, path=path, seconds=seconds, retry_after="20"))
         run.settle(deadline=0.4)
         assert hospital.faults.spoilt == {cell.fault: 1}, f"{cell} was not met"
-        ledger = run.ledger()
-    if cell.like == "athena":
+        return _outcome(hospital, run.ledger())
+
+
+def _below_http(cell: Cell, forks: Forks, database: str, folder: Path) -> str:
+    """From the request of the step on the network is in trouble, until a worker has given up for now."""
+    place = _place(cell, forks, database, folder)
+    with networked(cell.like, cell.fault, folder) as hospital:
+        assert hospital.network
+        run = Rehearsal(database, hospital, forks)
+        run.accept(Visit(0, patient=0, like=cell.like))
+        hospital.network.fail(cell.fault, at=place)
+        assert run.drain(deadline=0.4) == 0
+        assert hospital.network.trouble == cell.fault, f"{cell} was not met"
+        hospital.network.heal()
+        run.settle(deadline=0.8)
+        return _outcome(hospital, run.ledger())
+
+
+_taken: dict[str, list[tuple[str, str]]] = {}  # by hospital: the requests of one delivery when nothing fails
+
+
+def _place(cell: Cell, forks: Forks, database: str, folder: Path) -> int:
+    """Which of a delivery's requests the step's first one is, the first 1."""
+    if cell.like not in _taken:
+        copy = shutil.copyfile(database.removeprefix("sqlite:///"), folder / "without-trouble.sqlite")
+        with networked(cell.like, "", folder) as hospital:
+            assert hospital.network
+            run = Rehearsal(f"sqlite:///{copy}", hospital, forks)
+            run.accept(Visit(0, patient=0, like=cell.like))
+            run.settle()
+            _taken[cell.like] = hospital.network.seen
+    method, path = STEPS[cell.step]
+    return 1 + next(place for place, taken in enumerate(_taken[cell.like]) if taken[0] == method and search(path, taken[1]))
+
+
+def _outcome(hospital: Ward, ledger: Ledger) -> str:
+    if hospital.like == "athena":
         return NOTHING if len(hospital.chart.log) == len(fixed()) else "something was written"
     assert not (ledger.lost or ledger.swapped), ledger
     if ledger.duplicated:
@@ -116,12 +159,15 @@ def main() -> int:
     found: list[tuple[Cell, str]] = []
     with forking() as forks:
         for number, cell in enumerate(cells()):
-            database = shutil.copyfile(template, folder / f"{number}.sqlite")
+            own = folder / str(number)
+            own.mkdir()
+            database = shutil.copyfile(template, own / "bridge.sqlite")
             try:
-                found.append((cell, play(cell, forks, f"sqlite:///{database}")))
+                found.append((cell, play(cell, forks, f"sqlite:///{database}", own)))
             except AssertionError as error:
                 found.append((cell, f"failed: {error}"[:200]))
-            database.unlink()
+            print(*wrong(found[-1:]), file=sys.stderr, flush=True)
+            shutil.rmtree(own)
     shutil.rmtree(folder)
     bad = wrong(found)
     outcomes = sorted({what for _, what in found})

@@ -21,6 +21,7 @@ from fhir_bridge.clock import utc_now
 from fhir_bridge.sandbox.faults import Faults
 from fhir_bridge.sandbox.ledger import Ledger, Told, balance
 from fhir_bridge.sandbox.profile import load
+from fhir_bridge.sandbox.relay import Relay
 from fhir_bridge.sandbox.running import running
 from fhir_bridge.sandbox.server import create_app
 from fhir_bridge.sandbox.store import Store as Chart
@@ -81,6 +82,8 @@ class Ward:
     base_url: str
     chart: Chart
     faults: Faults
+    network: Relay | None = None
+    order: dict[str, Any] = field(default_factory=dict)  # what its processes are told beside its address
 
 
 @contextmanager
@@ -106,7 +109,8 @@ class Rehearsal:
     def order(self, do: str, **more: Any) -> dict[str, Any]:
         """A child's order; `more` overrides."""
         rules = RULES.get(self.hospital.like, {})
-        return {"do": do, "database": self.database, "hospital": self.hospital.base_url, "rules": rules, "shift": self.shift, **more}
+        own = {"database": self.database, "hospital": self.hospital.base_url, "rules": rules, "shift": self.shift}
+        return {"do": do, **own, **self.hospital.order, **more}
 
     def accept(self, *visits: Visit, clock: Callable[[], datetime] = utc_now) -> None:
         """The clinic posts, and is told 202."""
