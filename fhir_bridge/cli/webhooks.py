@@ -1,7 +1,9 @@
 """`fhir-bridge webhooks`: the clinic's receivers that are called when something changed."""
 
 import getpass
+import os
 import secrets
+import socket
 from typing import Any
 
 import click
@@ -10,7 +12,7 @@ from fhir_bridge import bootstrap
 from fhir_bridge.cli.output import emit, json_option, say, site_option
 from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.settings import Settings
-from fhir_bridge.sync import webhooks
+from fhir_bridge.sync import webhooks, webhooks_send
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.webhooks_sign import SECRET_BYTES
 
@@ -80,6 +82,18 @@ def retry(id: str, cursor: int | None, site: str, as_json: bool) -> None:
     """Send the dead messages again; a receiver that stopped is called again."""
     count = webhooks.retry(_bridge(site), site, id, who=getpass.getuser(), cursor=cursor)
     emit({"id": id, "retried": count}, as_json=as_json, text=lambda: f"{count} are on their way again")
+
+
+@command.command("send")
+@json_option
+def send(as_json: bool) -> None:
+    """Send all that is due now, of every site, once: for cron, where no worker runs."""
+    settings = Settings.from_environ()
+    bootstrap.prepare(settings)
+    bridge, turns = bootstrap.bridge(settings), 0
+    while called := webhooks_send.send_due(bridge, worker=f"{socket.gethostname()}:{os.getpid()}"):
+        turns += called
+    emit({"turns": turns}, as_json=as_json, text=lambda: f"{turns} turns with receivers")
 
 
 @command.command("remove")

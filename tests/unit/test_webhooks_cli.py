@@ -10,6 +10,8 @@ from receivers import receiving
 
 from fhir_bridge import documents
 from fhir_bridge.cli.group import command
+from fhir_bridge.store import audit
+from fhir_bridge.store.database import Store
 
 
 @pytest.fixture
@@ -37,6 +39,19 @@ def test_a_receiver_is_added_tried_rotated_and_removed(run: Callable[..., Result
     assert told(run("show", added["id"], "--json"))["messages"] == []
     assert run("remove", added["id"]).exit_code == 0
     assert run("list").stdout == "No webhook yet.\n"
+
+
+def test_what_is_due_is_sent_once_for_those_who_run_no_worker(run: Callable[..., Result], tmp_path: Path) -> None:
+    with receiving() as receiver:
+        added = told(run("add", f"http://127.0.0.1:{receiver.port}/hook", "--json"))
+        store = Store(f"sqlite:///{tmp_path / 'bridge.sqlite'}")
+        with store.transaction() as tx:
+            audit.write(tx, tenant="default", actor="c", action="accept", subject="session/S-1", detail={}, now=tx.now, key=b"k" * 32)
+        store.close()
+        assert [told(run("send", "--json"))["turns"] for _ in range(2)] == [1, 0]
+        assert [path for _, path, _ in receiver.seen] == ["/hook"]
+        assert "0 waiting, 0 dead, 0 behind" in run("list").stdout
+        assert added["id"] in receiver.with_headers[0]["webhook-id"]
 
 
 @pytest.mark.parametrize("words", [("add", "http://hook.example/"), ("show", "wh-1"), ("add", "https://127.0.0.1/", "--after", "5")])
