@@ -51,6 +51,7 @@ def bridge(given: Settings) -> Bridge:
         worker_threads=given.worker_threads,
         public_url=given.public_url,
         proxies=given.proxies,
+        refusals_per_minute=given.refusals_per_minute,
         outside=Outside(networks=given.outside_networks, verify=str(given.outside_ca) if given.outside_ca else True),
     )
 

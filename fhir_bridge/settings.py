@@ -98,6 +98,7 @@ class Settings:
     lease_seconds: int = 180
     deadline_seconds: float = 60.0  # of one call to a hospital, connecting and reading included
     public_url: str = ""  # our address as hospitals and clinics call it, like https://bridge.clinic.example
+    refusals_per_minute: int = 300  # to one address, before it is told to wait; 0 for no limit
     proxies: int = 0  # how many stand before us, whose X-Forwarded-For tells who calls
     outside_networks: tuple[str, ...] = ()  # of ours, that webhooks and other addresses named by strangers may reach
     outside_ca: Path | None = None  # certificate authorities for those addresses, instead of the public ones
@@ -138,6 +139,7 @@ def _environment(faults: list[Fault]) -> dict[str, Any]:
         "lease_seconds": env.int("LEASE_SECONDS", defaults.lease_seconds, validate=_between(1, 3600)),
         "deadline_seconds": env.float("DEADLINE_SECONDS", defaults.deadline_seconds, validate=_between(0.1, 3600)),
         "public_url": _public_url(env.str("PUBLIC_URL", ""), faults),
+        "refusals_per_minute": env.int("REFUSALS_PER_MINUTE", defaults.refusals_per_minute, validate=_between(0, 1_000_000)),
         "proxies": env.int("PROXIES", defaults.proxies, validate=_between(0, 8)),
         "outside_networks": _networks(env.list("OUTSIDE_NETWORKS", []), faults),
         "outside_ca": _file(env.str("OUTSIDE_CA", ""), f"{PREFIX}OUTSIDE_CA", faults),

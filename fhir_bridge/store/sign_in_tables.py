@@ -4,7 +4,7 @@ No secret is in any of them. Of an API key and of a token there is the SHA-256; 
 derived from a key outside the database (`sync/sign_in_signed.py`), and found by the SHA-256 of its public name.
 """
 
-from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Index, String, Table, Text
+from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Index, Integer, String, Table, Text
 
 from fhir_bridge.store.columns import Document, UTCDateTime
 from fhir_bridge.store.tables import metadata
@@ -71,4 +71,16 @@ access_tokens = Table(
     Index("uq_access_tokens_sha256", "sha256", unique=True),
     # sign_in.forget_ended
     Index("ix_access_tokens_ended", "tenant", "ends_at"),
+)
+
+# Who was refused how often since when, by address. Whoever cannot come in has no tenant, so it is empty here.
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("tenant", String, primary_key=True),
+    Column("address", String, primary_key=True),
+    Column("since", UTCDateTime, nullable=False),
+    Column("times", Integer, nullable=False),
+    # refusals.count: what is over is deleted
+    Index("ix_refusals_since", "tenant", "since"),
 )

@@ -52,7 +52,8 @@ class Bridge:
 
     `deadline_seconds` bounds one call to a hospital, `keys` sign in to them. `dispatch` calls workers on any host; without it a
     worker looks for work itself, every `poll_interval_seconds`. `outside` is the way to addresses that strangers named,
-    `public_url` our own address as others call it, without a path; `proxies` how many stand before us.
+    `public_url` our own address as others call it, without a path; `proxies` how many stand before us. An address
+    that is refused more than `refusals_per_minute` times (0: no limit) is told to wait.
     """
 
     store: Store
@@ -71,3 +72,4 @@ class Bridge:
     outside: Outside = field(default_factory=Outside)
     public_url: str = ""
     proxies: int = 0
+    refusals_per_minute: int = 0

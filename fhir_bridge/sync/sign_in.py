@@ -6,8 +6,9 @@ An assertion is good once, in whatever process it comes: its number is written d
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import ip_address, ip_network
 
-from fhir_bridge.store import audit, clients, sign_in
+from fhir_bridge.store import audit, clients, refusals, sign_in
 from fhir_bridge.store.clients import Client
 from fhir_bridge.sync import sign_in_assertion, sign_in_jwks, sign_in_scopes
 from fhir_bridge.sync.bridge import Bridge
@@ -47,6 +48,32 @@ def caller(bridge: Bridge, shown: str) -> Client | None:
     """The client that holds this key or token, with what it may do; None for what is unknown, ended or revoked."""
     with bridge.store.reading() as tx:
         return clients.authenticate(tx, shown) or sign_in.holder(tx, shown)
+
+
+def refused(bridge: Bridge, address: str | None) -> int:
+    """Counts that a caller at `address` was refused; seconds it should wait when that happens too often, else 0.
+
+    Asked only after a refusal, so that nobody who may come in is ever held up, whoever else calls from the same address. Whoever
+    is told to wait costs a read and no write.
+    """
+    if not bridge.refusals_per_minute:
+        return 0
+    caller = _network(address)
+    with bridge.store.reading() as tx:
+        seconds = refusals.wait(tx, caller, limit=bridge.refusals_per_minute, now=tx.now)
+    if not seconds:
+        with bridge.store.transaction() as tx:
+            refusals.count(tx, caller, now=tx.now)
+    return seconds
+
+
+def _network(address: str | None) -> str:
+    """One caller's address: IPv6 by its network, of which a single host has every address."""
+    try:
+        found = ip_address(address or "")
+    except ValueError:
+        return "unknown"
+    return str(found) if found.version == 4 else str(ip_network(f"{found}/64", strict=False))
 
 
 def _believed(bridge: Bridge, assertion: Assertion, audience: str) -> Client:

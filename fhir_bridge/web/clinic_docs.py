@@ -15,6 +15,7 @@ ERRORS = {
     "413": "The body is too long.",
     "415": "The body is not labelled application/json, or is encoded.",
     "422": "The document was refused, every fault named by its path; or the Idempotency-Key was used with another body.",
+    "429": "Refused too often from this address; wait Retry-After seconds.",
     "503": "Busy or without its database; nothing was stored. Send it again after Retry-After seconds.",
 }
 
@@ -89,7 +90,8 @@ def as_json(name: str) -> dict[str, Any]:
 
 def errors(*codes: str) -> dict[str, Any]:
     content = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {code: {"description": ERRORS[code], "content": content} for code in codes}
+    told = [*codes, *(["429"] if "401" in codes else [])]
+    return {code: {"description": ERRORS[code], "content": content} for code in told}
 
 
 IDEMPOTENCY_KEY: dict[str, Any] = {

@@ -29,7 +29,7 @@ def let_in(bridge: Bridge, kind: str) -> None:
     signed = hmac_signed.is_signed(request)
     client = hmac_signed.caller(bridge, request) if signed else sign_in.caller(bridge, presented(request))
     if client is None or not _belongs(bridge, client, kind):
-        raise refusal(_UNKNOWN)
+        raise too_often(bridge) or refusal(_UNKNOWN)
     g.client, g.client_name = client, client.name
 
 
@@ -61,6 +61,13 @@ def presented(request: Request) -> str:
     if sent is None and (key := request.headers.get("X-API-Key")):
         return key
     raise refusal("Show an API key: Authorization: Bearer KEY, or X-API-Key: KEY.")
+
+
+def too_often(bridge: Bridge) -> Problem | None:
+    """Counts a refusal; a 429 for an address that was refused too often in this minute."""
+    seconds = sign_in.refused(bridge, request.remote_addr)
+    headers = CHALLENGE | {"Retry-After": str(seconds)}
+    return Problem(HTTPStatus.TOO_MANY_REQUESTS, "Refused too often. Mend the sign-in, and wait.", headers=headers) if seconds else None
 
 
 def refusal(detail: str) -> Problem:

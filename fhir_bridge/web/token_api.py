@@ -4,7 +4,9 @@ Every refusal of a client has the same status and the same words, so that nobody
 with a forgery; the log says why, in a word of ours.
 """
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -37,8 +39,10 @@ def blueprint(bridge: Bridge) -> Blueprint:
             granted = sign_in.grant(bridge, _form(request), audience=token_url(bridge), address=request.remote_addr)
         except Denied as denied:
             g.refused = denied.reason
+            if denied.error == "invalid_client" and (seconds := sign_in.refused(bridge, request.remote_addr)):
+                return _reply(HTTPStatus.TOO_MANY_REQUESTS, _told("invalid_client"), {"Retry-After": str(seconds)})
             status = HTTPStatus.UNAUTHORIZED if denied.error == "invalid_client" else HTTPStatus.BAD_REQUEST
-            return _reply(status, {"error": denied.error, "error_description": _SAID[denied.error]})
+            return _reply(status, _told(denied.error))
         answer = {"access_token": granted.token, "token_type": "bearer", "expires_in": granted.seconds, "scope": granted.scopes}
         return _reply(HTTPStatus.OK, answer)
 
@@ -60,5 +64,9 @@ def _form(request: Request) -> dict[str, str]:
     return dict(pairs)
 
 
-def _reply(status: HTTPStatus, body: dict[str, Any]) -> Response:
-    return Response(documents.dumps(body), status=status, headers=_NOT_KEPT, content_type="application/json")
+def _told(error: str) -> dict[str, str]:
+    return {"error": error, "error_description": _SAID[error]}
+
+
+def _reply(status: HTTPStatus, body: dict[str, Any], headers: Mapping[str, str] = MappingProxyType({})) -> Response:
+    return Response(documents.dumps(body), status=status, headers={**_NOT_KEPT, **headers}, content_type="application/json")

@@ -133,7 +133,7 @@ def desk(app: Flask, bridge: Bridge) -> FlaskClient:
 def one_bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
     """For all of `WRONG`, none of which may leave a trace."""
     file = tmp_path_factory.mktemp("negative") / "bridge.sqlite"
-    given = Settings(database_url=Secret(f"sqlite:///{file}"), sites=MappingProxyType({"north": Site("north")}))
+    given = Settings(database_url=Secret(f"sqlite:///{file}"), sites=MappingProxyType({"north": Site("north")}), refusals_per_minute=0)
     bootstrap.prepare(given)
     found = bootstrap.bridge(given)
     register(found, REGISTERED)

@@ -86,7 +86,7 @@ def _places(rule: str) -> list[str]:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     file = tmp_path_factory.mktemp("tenants") / "bridge.sqlite"
     sites = MappingProxyType({name: Site(name) for name in ("north", "south")})
-    given = Settings(database_url=Secret(f"sqlite:///{file}"), sites=sites)
+    given = Settings(database_url=Secret(f"sqlite:///{file}"), sites=sites, refusals_per_minute=0)  # a matrix of refusals
     bootstrap.prepare(given)
     bridge = bootstrap.bridge(given)
     with bridge.store.transaction() as tx:

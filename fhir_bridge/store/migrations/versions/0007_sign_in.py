@@ -15,6 +15,7 @@ def upgrade() -> None:
     _jwks()
     _used_proofs()
     _tokens()
+    _refusals()
 
 
 def downgrade() -> None:
@@ -92,6 +93,18 @@ def _tokens() -> None:
     )
     op.create_index("uq_access_tokens_sha256", "access_tokens", ["sha256"], unique=True)
     op.create_index("ix_access_tokens_ended", "access_tokens", ["tenant", "ends_at"])
+
+
+def _refusals() -> None:
+    op.create_table(
+        "refusals",
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column("since", _time(), nullable=False),
+        sa.Column("times", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "address", name=op.f("pk_refusals")),
+    )
+    op.create_index("ix_refusals_since", "refusals", ["tenant", "since"])
 
 
 def _time() -> sa.DateTime:
