@@ -68,7 +68,7 @@ class Faults:
         failure = self._next(request.method, request.path)
         if failure is None:
             return self.app(environ, start_response)
-        # whoever answers before it has read leaves the rest of the request as the beginning of the connection's next one
+        # read whole: it is the answer that fails, never the sending
         environ["wsgi.input"] = io.BytesIO(request.get_data())
         return KINDS[failure.kind](Spoiling(self, failure, environ))(environ, start_response)
 

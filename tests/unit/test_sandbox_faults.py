@@ -153,12 +153,3 @@ def test_a_script_is_read_from_a_file_and_refused_when_it_is_none(tmp_path: Path
     for text in (b'[{"kind": "flood"}]', b'[{"kind": "html", "colour": "red"}]', b"[7]", b'{"kind": "html"}'):
         with pytest.raises(Refused):
             read(text)
-
-
-def test_a_refusal_reads_the_request_whole_so_that_the_connection_carries_the_next_one(hospital: Hospital):
-    hospital.faults.add(Failure(kind="conflict", method="POST", times=3))
-    with requests.Session() as kept:
-        posted = [kept.post(f"{hospital.base_url}/Patient", json=PATIENT, timeout=3).status_code for _ in range(4)]
-        assert kept.get(f"{hospital.base_url}/metadata", timeout=3).status_code == 200
-    assert posted[:3] == [409, 409, 409]
-    assert posted[3] != 409
