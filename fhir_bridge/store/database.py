@@ -60,6 +60,12 @@ class Transaction:
         """The driver's own connection (psycopg or sqlite3), for a library that must write within this transaction."""
         return self.connection.connection.driver_connection
 
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """What is done within is undone when an exception leaves, and the transaction can go on. Raises `Unavailable` or `StoreError`."""
+        with _translated(), self.connection.begin_nested():
+            yield
+
     def execute(self, statement: Executable, /, **values: Any) -> CursorResult[*tuple[Any, ...]]:
         """Runs `statement`; `values` are those of its bound parameters, and the columns an INSERT or UPDATE leaves open."""
         return self.connection.execute(statement, values or None)

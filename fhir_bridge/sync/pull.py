@@ -6,6 +6,7 @@ has looked; everything else that goes wrong ends the reading of one type, is sai
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -13,6 +14,7 @@ from typing import assert_never
 from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.hospital.capabilities import Capabilities
 from fhir_bridge.store import audit, pulls
+from fhir_bridge.store.database import StoreError, Unavailable
 from fhir_bridge.store.pulls import Pull, PullLost
 from fhir_bridge.sync import pull_crawl, pull_sweep
 from fhir_bridge.sync.bridge import Bridge, Hospital
@@ -140,12 +142,11 @@ def _pull_type(run: Run, type: str) -> bool:
         return False
     try:
         return any(_tried(run, pull, mode) for mode in modes)
-    except Stop as stop:
-        run.notes.append(str(stop))
+    except (Stop, PullLost, Unavailable) as ended:
+        run.notes.append(str(ended))
+        return False
+    finally:
         _release(run, pull)
-    except PullLost as lost:
-        run.notes.append(str(lost))
-    return False
 
 
 def _tried(run: Run, pull: Pull, mode: Mode) -> bool:
@@ -164,7 +165,6 @@ def _tried(run: Run, pull: Pull, mode: Mode) -> bool:
     except pull_crawl.Refused as refused:
         run.note(str(refused))
         return False
-    _release(run, pull)
     return True
 
 
@@ -185,6 +185,7 @@ def _leased(run: Run, type: str) -> Pull | None:
 
 
 def _release(run: Run, pull: Pull) -> None:
+    """Give the type back; where even that fails, its lease runs out."""
     if not run.dry:
-        with run.bridge.store.transaction() as tx:
+        with suppress(StoreError), run.bridge.store.transaction() as tx:
             pulls.release(tx, pull)

@@ -32,7 +32,8 @@ def standing(seen: Seen, known: Sequence[Known], *, current: bool) -> Standing:
 
     `known` may hold several links of one resource, and what a pull saw last. Who knows neither number nor time has no opinion.
     """
-    found = {_against(seen, one) for one in known}
+    version, updated = mark(seen), moment(seen.last_updated)
+    found = {_against(version, updated, one, gone=seen.resource is None) for one in known}
     for word in (Standing.DOUBT, Standing.OLDER, Standing.SAME, Standing.NEW):
         if word in found:
             return Standing.DOUBT if word is Standing.OLDER and current else word
@@ -47,9 +48,8 @@ def mark(seen: Seen) -> str:
     return f"sha256:{sha256(documents.canonical(body)).hexdigest()}"
 
 
-def _against(seen: Seen, known: Known) -> Standing | None:
-    version, updated = mark(seen), moment(seen.last_updated)
-    if known.gone and seen.resource is None and not (version and known.version):
+def _against(version: str, updated: datetime | None, known: Known, *, gone: bool) -> Standing | None:
+    if known.gone and gone and not (version and known.version):
         return Standing.SAME
     if not known.version and known.last_updated is None:
         return Standing.NEW

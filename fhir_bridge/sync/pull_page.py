@@ -13,7 +13,7 @@ from fhir_bridge.faults import fault_point
 from fhir_bridge.hospital.client import Call, Reply
 from fhir_bridge.hospital.pages import FRESH, moment
 from fhir_bridge.store import audit, hospitals, pulls
-from fhir_bridge.store.database import Transaction
+from fhir_bridge.store.database import StoreError, Transaction
 from fhir_bridge.store.pulls import Known, Pull
 from fhir_bridge.sync.apply import apply_page
 from fhir_bridge.sync.pull_judge import Standing, mark, standing
@@ -104,14 +104,36 @@ def freeze(run: Run, pull: Pull, backwards: Sequence[str]) -> None:
 
 def _keep(run: Run, tx: Transaction, pull: Pull, found: Sorted, cursor: Mapping[str, Any]) -> Pull:
     run.counts.update([*found.words, *("gone" if one.resource is None else "changed" for one in found.news.values())])
-    if news := [*found.news.values(), *found.strangers]:  # among the strangers may be what we wrote and never heard of
-        applied = apply_page(run.bridge, tx, tenant=run.tenant, hospital=run.hospital.name, seen=news)
-        run.applied.update({word: count for word, count in applied.counts.items() if word != "stranger"})
+    _apply(run, tx, found)
     fault_point("P2")
     pulls.saw(tx, pull, list(found.rows.values()))
     moved = pull if run.dry else pulls.move(tx, pull, seconds=run.bridge.lease_seconds, **cursor)
     fault_point("P3")
     return moved
+
+
+def _apply(run: Run, tx: Transaction, found: Sorted) -> None:
+    """One resource that cannot be applied (a document nobody foresaw) keeps back itself, not its page: a person is told its name."""
+    news = [*found.news.values(), *found.strangers]  # among the strangers may be what we wrote and never heard of
+    if news and _applied(run, tx, news) is not None:
+        for one in news:
+            if failed := _applied(run, tx, [one]):
+                found.rows.pop(one.theirs, None)
+                run.counts["not applied"] += 1
+                run.note(f"{one.theirs} could not be applied ({failed}); it is tried again while it is in the window")
+
+
+def _applied(run: Run, tx: Transaction, news: Sequence[Seen]) -> str | None:
+    """None, or what kept `news` from being applied; then nothing of it is."""
+    try:
+        with tx.part():
+            applied = apply_page(run.bridge, tx, tenant=run.tenant, hospital=run.hospital.name, seen=news)
+    except StoreError:
+        raise
+    except Exception as error:  # its text may quote the document
+        return type(error).__name__
+    run.applied.update({word: count for word, count in applied.counts.items() if word != "stranger"})
+    return None
 
 
 def _sort(
