@@ -4,7 +4,7 @@ The hospital's documents are read back by the same templates that wrote them, to
 because one field may be said by several resources.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -100,27 +100,45 @@ def differing(site: Site, kind: str, link: Link, written: dict[str, Any]) -> set
     return set(changes(sent, now))
 
 
-def speakers(site: Site, kind: str, links: Mapping[str, Link], fresh: Mapping[str, dict[str, Any]], paths: Iterable[str]) -> dict[str, str]:
-    """Which of the changed resources `fresh` says the field at each path: the first that says something of it, before or after."""
-    said = {key: _said(site, kind, links[key], document) for key, document in fresh.items()}
-    first = next(iter(fresh))
-    return {path: next((key for key in said if path in said[key]), first) for path in paths}
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """What one changed resource says by itself, before and after: its share of a field that others say too."""
+
+    before: Leaves
+    after: Leaves
+
+    @property
+    def changed(self) -> list[str]:
+        """The paths at which it says something else than before."""
+        return changes(self.before, self.after)
 
 
-def own_word(site: Site, kind: str, links: Mapping[str, Link], fresh: Mapping[str, dict[str, Any]], flying: Leaves) -> Leaves:
-    """The fields of those of `fresh` that are what is on its way (`flying`): our own write, which arrived before we heard of it.
+def alone(site: Site, kind: str, link: Link, document: dict[str, Any]) -> Alone:
+    """The resource of `link` read by itself, as it was and as it is now."""
+    before = read(site, kind, {"Any/0": link}) if link.document or link.sent else {}
+    return Alone(before, read(site, kind, {"Any/0": replace(link, document=document)}))
+
+
+def laid_over(then: Leaves, now: Leaves, shares: Mapping[str, Alone]) -> tuple[Leaves, Leaves]:
+    """Both readings of the whole record, with what one resource changed that another still says as before: it must not go unseen."""
+    hidden = {path: one for one in shares.values() for path in one.changed if equal(then.get(path, NOTHING), now.get(path, NOTHING))}
+    before = {path: one.before.get(path, NOTHING) for path, one in hidden.items()}
+    after = {path: one.after.get(path, NOTHING) for path, one in hidden.items()}
+    return {**then, **before}, {**now, **after}
+
+
+def speakers(shares: Mapping[str, Alone], path: str) -> list[str]:
+    """Which of the changed resources say the field at `path` anew; the first of them when none does by itself."""
+    return [key for key, one in shares.items() if path in one.changed] or [next(iter(shares))]
+
+
+def own_word(shares: Mapping[str, Alone], flying: Leaves) -> Leaves:
+    """The fields of those resources that are what is on its way (`flying`): our own write, which arrived before we heard of it.
 
     A resource that says anything else is the hospital's word: what it says may be what we are sending by chance.
     """
     found: Leaves = {}
-    for key, document in fresh.items() if flying else ():
-        said = read(site, kind, {"Any/0": replace(links[key], document=document)})
-        if all(equal(flying.get(path, NOTHING), value) for path, value in said.items()):
-            found |= said
+    for one in shares.values() if flying else ():
+        if all(equal(flying.get(path, NOTHING), value) for path, value in one.after.items()):
+            found |= one.after
     return found
-
-
-def _said(site: Site, kind: str, link: Link, document: dict[str, Any]) -> set[str]:
-    before = read(site, kind, {"Any/0": link}) if link.document or link.sent else {}
-    after = read(site, kind, {"Any/0": replace(link, document=document)})
-    return set(changes(before, after)) or {*before, *after}

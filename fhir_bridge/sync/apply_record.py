@@ -79,19 +79,22 @@ def apply_record(page: Page, kind: str, id: str, fresh: Mapping[str, Seen]) -> d
     before = {key: held.link(row) for key, row in rows.items()}
     shown = {key: one.resource for key, one in fresh.items() if one.resource is not None}
     after = {key: replace(link, document=shown.get(key, link.document)) for key, link in before.items()}
-    then, now = (compare.read(page.site, kind, each) for each in (before, after))
-    flying = compare.own_word(page.site, kind, before, shown, in_flight(page, about))
+    shares = {key: compare.alone(page.site, kind, before[key], document) for key, document in shown.items()}
+    then, now = compare.laid_over(compare.read(page.site, kind, before), compare.read(page.site, kind, after), shares)
+    flying = compare.own_word(shares, in_flight(page, about))
     decision = compare.decide(then, now, sent=compare.read_sent(page.site, kind, before), ours=about.leaves, flying=flying)
-    said_by = compare.speakers(page.site, kind, before, shown, (*decision.applied, *decision.agreed, *decision.disputed))
     mine = about.leaves
     about, decision = _next_version(page, about, decision)
-    for path, value in (*decision.applied.items(), *decision.agreed.items()):
-        _note_word(page, said_by[path], path, value=value, before=mine.get(path, NOTHING))
-    for path, values in decision.disputed.items():
-        open_conflict(page, about, ours=said_by[path], theirs=fresh[said_by[path]].theirs, path=path, values=values)
-    _settle(page, list(fresh), about.leaves, now)
     outcomes = dict.fromkeys(fresh, "decorated")
-    outcomes |= {said_by[path]: "applied" for path in decision.applied} | {said_by[path]: "conflict" for path in decision.disputed}
+    for path, value in (*decision.applied.items(), *decision.agreed.items()):
+        for ours in compare.speakers(shares, path):
+            _note_word(page, ours, path, value=value, before=mine.get(path, NOTHING))
+            outcomes[ours] = "applied" if path in decision.applied else outcomes[ours]
+    for path, values in decision.disputed.items():
+        for ours in compare.speakers(shares, path):
+            open_conflict(page, about, ours=ours, theirs=fresh[ours].theirs, path=path, values=values)
+            outcomes[ours] = "conflict"
+    _settle(page, about.leaves, {key: {**now, **one.after} for key, one in shares.items()})
     _keep(page, about, rows, fresh, {key: outcomes[key] == "applied" for key in fresh}, taken=decision.applied)
     _count_turns(page, about, rows, fresh, [key for key, outcome in outcomes.items() if outcome != "decorated"])
     return outcomes
@@ -156,10 +159,10 @@ def _note_word(page: Page, ours: str, path: str, *, value: Any, before: Any) -> 
     conflicts.say(page.tx, Word(page.tenant, page.hospital, ours, path, said, was, page.tx.now))
 
 
-def _settle(page: Page, keys: list[str], ours: Leaves, theirs: Leaves) -> None:
-    """Differences that are none any more are over, without anybody's doing."""
-    for one in conflicts.holding(page.tx, page.tenant, page.hospital, keys):
-        gone = one.what == "field" and compare.equal(ours.get(one.path, NOTHING), theirs.get(one.path, NOTHING))
+def _settle(page: Page, ours: Leaves, theirs: Mapping[str, Leaves]) -> None:
+    """Differences that are none any more are over, without anybody's doing. `theirs` is by our key."""
+    for one in conflicts.holding(page.tx, page.tenant, page.hospital, list(theirs)):
+        gone = one.what == "field" and compare.equal(ours.get(one.path, NOTHING), theirs[one.ours].get(one.path, NOTHING))
         if one.state == "open" and (gone or one.what in ("deleted", "retracted")):
             settle(page, one)
 
