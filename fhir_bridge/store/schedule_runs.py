@@ -19,6 +19,7 @@ from fhir_bridge.store.schedule_tables import runs as table
 
 KEPT = timedelta(days=90)  # of history
 WORKS = {"push": ("push",), "pull": ("pull",), "both": ("pull", "push"), "reconcile": ("reconcile",), "archive": ("archive",)}
+ALSO = {"reconcile": ("pull",)}  # work that is done within another
 
 
 class Busy(BridgeError):
@@ -73,7 +74,7 @@ class Run:
 
 
 def work(what: str, hospitals: tuple[str, ...]) -> frozenset[tuple[str, str]]:
-    return frozenset((each, hospital) for each in WORKS[what] for hospital in hospitals or ("",))
+    return frozenset((each, hospital) for each in (*WORKS[what], *ALSO.get(what, ())) for hospital in hospitals or ("",))
 
 
 def hold(tx: Transaction, tenant: str) -> int:
@@ -83,14 +84,24 @@ def hold(tx: Transaction, tenant: str) -> int:
     return int(tx.execute(held).scalar_one())
 
 
-def begin(tx: Transaction, order: Order, *, worker: str, seconds: float, now: datetime | None = None) -> Run:
-    """A new run, begun now (`now`, where the caller has asked the time since `hold`), under way for `seconds`. Raises `Busy`."""
-    number = hold(tx, order.tenant) + 1
-    now = now or tx.now
-    break_off(tx, order.tenant, now)
+def begin(tx: Transaction, order: Order, *, worker: str, seconds: float) -> Run:
+    """A new run, under way for `seconds` from now. Raises `Busy`."""
+    return start(tx, order, now=claim(tx, order), worker=worker, seconds=seconds)
+
+
+def claim(tx: Transaction, order: Order) -> datetime:
+    """Nobody does the same now, nor will before this transaction ends; the time, which is after the end of all that did. Raises `Busy`."""
+    hold(tx, order.tenant)
+    break_off(tx, order.tenant, tx.now)
     for other in running(tx, order.tenant):
         if other.work & work(order.what, order.hospitals):
             raise Busy(other)
+    return tx.now
+
+
+def start(tx: Transaction, order: Order, *, now: datetime, worker: str, seconds: float) -> Run:
+    """The new run of what was claimed at `now`."""
+    number = hold(tx, order.tenant) + 1
     run = Run(
         order.tenant, number, order.schedule, order.actor, order.what, order.hospitals, order.due_at, order.missed, worker,
         started_at=now, lease_until=now + timedelta(seconds=seconds), ended_at=None, outcome=None, report=b"[]",

@@ -105,15 +105,14 @@ def take(bridge: Bridge, due: Schedule) -> Run | None:
     zone = _zone(bridge, due.tenant)
     with bridge.store.transaction() as tx:
         schedule_runs.hold(tx, due.tenant)
-        found, now = schedules.one(tx, due.tenant, due.name), tx.now
-        if found is None or found.next_at is None or found.next_at > now:
+        found = schedules.one(tx, due.tenant, due.name)
+        if found is None or found.next_at is None or found.next_at > tx.now:
             return None
-        order = replace(
-            order_of(bridge, found, actor="scheduler"),
-            due_at=found.next_at,
-            missed=schedule_times.missed(found.cron, zone, due=found.next_at, now=now),
-        )
-        begun = schedule_runs.begin(tx, order, worker=run.worker_name(), seconds=bridge.lease_seconds, now=now)
+        order = order_of(bridge, found, actor="scheduler")
+        now = schedule_runs.claim(tx, order)
+        missed = schedule_times.missed(found.cron, zone, due=found.next_at, now=now)
+        answering = replace(order, due_at=found.next_at, missed=missed)
+        begun = schedule_runs.start(tx, answering, now=now, worker=run.worker_name(), seconds=bridge.lease_seconds)
         # from the run's own beginning on, so that no time lies between what it answers and what the next one does
         schedules.move(tx, found, next_at=schedule_times.next_after(found.cron, zone, now), zone=schedule_times.name_of(zone))
     return begun
@@ -211,8 +210,10 @@ def _audit(bridge: Bridge, tx: Transaction, named: Named, action: str, who: str,
 
 
 def due(bridge: Bridge) -> tuple[list[Schedule], list[Wanted], list[str]]:
-    """What is to be started now: schedules and wanted pulls of sites there are; and the sites with a run that fell silent."""
+    """What is to be started now: schedules and wanted pulls of sites and hospitals there are; and the sites with a run fallen silent."""
     with bridge.store.reading() as tx:
         now: datetime = tx.now
         waiting = [each for each in schedules.due(tx, now) if each.tenant in bridge.sites]
-        return waiting, [each for each in schedules.wanted(tx, now) if each.tenant in bridge.sites], schedule_runs.silent(tx, now)
+        there = {(site.name, hospital) for site in bridge.sites.values() for hospital in site.hospitals}
+        wanted = [each for each in schedules.wanted(tx, now) if (each.tenant, each.hospital) in there]
+        return waiting, wanted, schedule_runs.silent(tx, now)

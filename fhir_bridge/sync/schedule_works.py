@@ -1,13 +1,14 @@
 """What a run does at one hospital, by the name of the work. Each is the ordinary use case; here it is only counted and told."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from fhir_bridge.store import dead_letters, hospitals, outbox
 from fhir_bridge.store.outbox import Delivery
 from fhir_bridge.sync import archiving, refer_fetch, routes, subscriptions
 from fhir_bridge.sync import pull as pulling
+from fhir_bridge.sync import reconcile as reconciling
 from fhir_bridge.sync.deliver import Ended, work_once
 from fhir_bridge.sync.job import Done, End, Outage, Overtaken, Stopped
 from fhir_bridge.sync.pull_mode import TYPES
@@ -50,16 +51,11 @@ def pull(leg: Leg) -> Mapping[str, int]:
     Raises `PartFailed` when not every type was read to its end.
     """
 
-    def tell(words: str) -> None:
-        leg.tell(f"{leg.hospital}: {words}")
-        if leg.stopping():
-            raise Stop("asked to stop; the next pull goes on here")  # between two pages, each with its cursor
-
     counts, troubles = Counter[str](), list[str]()
     for type in leg.types or TYPES:
         if leg.stopping():
             break
-        found = pulling.pull(leg.bridge, tenant=leg.run.tenant, hospital=leg.hospital, types=[type], tell=tell)
+        found = pulling.pull(leg.bridge, tenant=leg.run.tenant, hospital=leg.hospital, types=[type], tell=_told(leg))
         counts.update(found.counts)
         counts.update(found.applied)
         troubles += () if found.whole else found.notes
@@ -73,6 +69,22 @@ def pull(leg: Leg) -> Mapping[str, int]:
     return counts
 
 
+def reconcile(leg: Leg) -> Mapping[str, int]:
+    """Compare everything we believe with everything the hospital holds; what is found is counted, and repaired by a person's command.
+
+    Counts what `sync.reconcile` counts, and `pull_missed`. Raises `PartFailed` when the hospital did not answer everything.
+    """
+    who = leg.run.schedule or leg.run.actor
+    try:
+        found = reconciling.reconcile(leg.bridge, tenant=leg.run.tenant, hospital=leg.hospital, who=who, tell=_told(leg))
+    except Stop:
+        return {}
+    counts = {**found.counts, "pull_missed": found.pull_missed}
+    if not found.whole and not leg.stopping():
+        raise PartFailed("; ".join(found.notes) or "the hospital did not answer everything", counts)
+    return counts
+
+
 def archive(leg: Leg) -> Mapping[str, int]:
     """Put away what was finished more than `older_than` days ago. Counts `archived`."""
     with leg.bridge.store.reading() as tx:
@@ -80,7 +92,18 @@ def archive(leg: Leg) -> Mapping[str, int]:
     return {"archived": archiving.of_tenant(leg.bridge, leg.run.tenant, before=before, who=f"run/{leg.run.number}")}
 
 
-WORKS: Mapping[str, Work] = {"push": push, "pull": pull, "archive": archive}
+WORKS: Mapping[str, Work] = {"push": push, "pull": pull, "reconcile": reconcile, "archive": archive}
+
+
+def _told(leg: Leg) -> Callable[[str], None]:
+    """Hears how far a reading is, and ends it between two of its pages when the run is asked to stop."""
+
+    def tell(words: str) -> None:
+        leg.tell(f"{leg.hospital}: {words}")
+        if leg.stopping():
+            raise Stop("asked to stop; the next one goes on here")
+
+    return tell
 
 
 def _once_more(leg: Leg, ended: Ended) -> bool:

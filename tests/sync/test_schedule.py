@@ -237,6 +237,13 @@ def test_a_pull_that_is_wanted_soon_is_begun_once_with_its_types(bridge: Bridge,
     assert [(each.actor, each.outcome) for each in history(bridge)] == [("notification", "done")]
 
 
+def test_a_pull_that_is_wanted_of_a_hospital_that_is_gone_is_not_begun(bridge: Bridge) -> None:
+    with bridge.store.transaction() as tx:
+        schedule.pull_soon(tx, "default", "closed", "Task")
+        schedule.pull_soon(tx, "elsewhere", "general", "Task")
+    assert tick(bridge) == 0
+
+
 def test_a_wanted_pull_that_failed_is_tried_again_later(bridge: Bridge, clock: Clock) -> None:
     def fails(leg: Leg) -> Mapping[str, int]:
         raise PartFailed("the hospital is out")

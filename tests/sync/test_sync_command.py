@@ -119,6 +119,21 @@ def test_a_pull_that_is_asked_to_stop_finishes_its_page_and_the_next_goes_on(
     assert (again.outcome, run.totals(again)["changed"]) == ("done", 1)
 
 
+def test_a_reconciliation_is_a_run_like_any_other(bridge: Bridge, hospital: Ward, session: dict[str, Any]) -> None:
+    post(bridge, session)
+    work(bridge)
+    compare = replace(BOTH, what="reconcile")
+    ended = run.carry_out(bridge, run.begin(bridge, compare), WORKS, limits=Limits())
+    assert (ended.outcome, run.errors(ended)) == ("done", [])
+    assert run.totals(ended)["same"] > 5
+    assert "pull_missed" not in run.totals(ended)
+    gone = next(one for one in hospital.held("Appointment") if one["status"] == "booked")
+    requests.delete(f"{hospital.base_url}/Appointment/{gone['id']}", timeout=10).raise_for_status()
+    stop = threading.Event()
+    stopped = run.carry_out(bridge, run.begin(bridge, compare), WORKS, limits=Limits(), tell=lambda _: stop.set(), stopping=stop.is_set)
+    assert (stopped.outcome, run.errors(stopped)) == ("stopped", [])
+
+
 def test_a_hospital_that_is_out_fails_the_pull(bridge: Bridge, hospital: Ward, session: dict[str, Any]) -> None:
     post(bridge, session)
     work(bridge)
