@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from fhir_bridge.fhir import bundle, times
@@ -107,8 +108,13 @@ def clock_of(reply: Reply) -> datetime | None:
 
 def moment(text: object) -> datetime | None:
     """An instant, None for anything else."""
+    return _instant(text) if isinstance(text, str) and text else None
+
+
+@lru_cache(maxsize=1024)  # each is asked for several times while its page is worked on
+def _instant(text: str) -> datetime | None:
     try:
-        return times.instant(text) if isinstance(text, str) else None
+        return times.instant(text)
     except ValueError:
         return None
 
