@@ -103,6 +103,12 @@ def holding(tx: Transaction, tenant: str, hospital: str, ours: Sequence[str]) ->
     return tx.every(Conflict, select(*_columns()).where(*here).order_by(conflicts.c.id))
 
 
+def of_record(tx: Transaction, tenant: str, kind: str, record_id: str) -> list[Conflict]:
+    """What is open of one record, the oldest first."""
+    here = [conflicts.c.tenant == tenant, conflicts.c.state == "open", conflicts.c.kind == kind, conflicts.c.record_id == record_id]
+    return tx.every(Conflict, select(*_columns()).where(*here).order_by(conflicts.c.opened_at, conflicts.c.id))
+
+
 def say(tx: Transaction, word: Word) -> None:
     """The hospital's newest word on a field takes the place of the one before."""
     tx.upsert(hospital_words, **{name: getattr(word, name) for name in Word.__slots__})

@@ -4,9 +4,11 @@ from datetime import datetime
 from typing import Any
 
 from fhir_bridge import documents
+from fhir_bridge.clinic.leaves import schema_path
 from fhir_bridge.errors import Fault
 from fhir_bridge.hospital.cards import card
-from fhir_bridge.store import dead_letters, hospitals, links, outbox, records
+from fhir_bridge.store import conflicts, dead_letters, hospitals, links, outbox, records
+from fhir_bridge.store.conflicts import Conflict
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.dead_letters import BlockedLane
 from fhir_bridge.store.links import Link
@@ -19,19 +21,27 @@ from fhir_bridge.sync.statement import changes
 def of_record(bridge: Bridge, *, tenant: str, kind: str, id: str) -> dict[str, Any] | None:
     """The record and its deliveries: what was sent, when, as what, and what the hospital kept. None when the tenant has no such record.
 
-    `{id, version, stored_at, record, deliveries: [{hospital, version, state, reason?, card?, attempts: […], resources: […]}]}`.
+    `{id, version, stored_at, record, deliveries: [{hospital, version, state, reason?, card?, attempts: […], resources: […]}], conflicts?}`.
     """
     with bridge.store.reading() as tx:
         stored = records.current(tx, tenant, kind, id)
         if stored is None:
             return None
-        return {
+        told = {
             "id": stored.id,
             "version": stored.version,
             "stored_at": stored.stored_at.isoformat(),
             "record": documents.loads(stored.document, max_bytes=len(stored.document)),
             "deliveries": [_delivery(tx, delivery) for delivery in _newest(outbox.of_record(tx, tenant, kind, id))],
         }
+        disputed = [_conflict(one) for one in conflicts.of_record(tx, tenant, kind, id)]
+        return told | ({"conflicts": disputed} if disputed else {})
+
+
+def _conflict(one: Conflict) -> dict[str, Any]:
+    """What the hospital has otherwise and keeps until a person decides; the values are shown to that person."""
+    told = {"id": one.id, "hospital": one.hospital, "what": one.what, "since": one.opened_at.isoformat()}
+    return told | ({"field": schema_path(one.path)} if one.path else {})
 
 
 def overview(bridge: Bridge, *, tenant: str | None = None) -> dict[str, Any]:

@@ -72,6 +72,11 @@ PROGRESS: dict[str, Any] = {
         "stored_at": _TIME,
         "record": {"anyOf": [{"$ref": f"#/components/schemas/{kind}"} for kind in KINDS]},
         "deliveries": {"type": "array", "items": DELIVERY},
+        "conflicts": {
+            "type": "array",
+            "description": "What a hospital has otherwise, and keeps until a person decides (fhir-bridge conflicts)",
+            "items": {"type": "object"},
+        },
     },
 }
 ANSWERS = {"Accepted": ACCEPTED, "Progress": PROGRESS, "Problem": problems.SCHEMA}

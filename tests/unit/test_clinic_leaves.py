@@ -1,6 +1,8 @@
 """A record taken apart into its fields and put together again is the same record; every field has one path and one owner."""
 
+import re
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,3 +69,8 @@ def test_one_instant_is_one_element_however_it_is_spelt() -> None:
 def test_a_field_no_schema_knows_is_left_out() -> None:
     schema: Any = records.OURS.kinds["session"].schema
     assert flat(schema, {"id": "S-1", "session": {"id": "S-2"}}) == {"id": "S-1"}
+
+
+def test_the_page_about_owners_has_the_programs_table() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "owners.md").read_text()
+    assert dict(re.findall(r"^\| `([^`]+)` \| (clinic|hospital) \|$", page, re.MULTILINE)) == dict(OWNERS)
