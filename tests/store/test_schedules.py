@@ -1,7 +1,10 @@
 """Runs as leases on their work, and schedules, on both databases."""
 
+import threading
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from store_rows import HOUR, NOON, Clock
@@ -61,6 +64,27 @@ def test_what_is_done_at_a_hospital_is_not_begun_there_again_before_its_end(time
 def test_other_work_goes_on_beside_it(timed: Store, other: Order) -> None:
     begin(timed)
     assert begin(timed, other).outcome is None
+
+
+def test_of_many_that_begin_at_the_same_moment_one_does(store: Store) -> None:
+    """On the database's own clock, each with a connection of its own; again and again, as each one ends."""
+    begun: list[Run] = []
+
+    def beginning() -> None:
+        with suppress(Busy):
+            begun.append(begin(store))
+
+    for round in range(1, 4):
+        threads = [threading.Thread(target=beginning) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [run.number for run in begun] == list(range(1, round + 1))
+        end(store, begun[-1])
+    with store.reading() as tx:
+        told = schedule_runs.history(tx, "clinic")
+    assert all(earlier.ended_at and later.started_at >= earlier.ended_at for later, earlier in pairwise(told))
 
 
 def test_a_run_that_gave_no_sign_of_life_is_written_down_as_broken_off_by_the_next(timed: Store, clock: Clock) -> None:
