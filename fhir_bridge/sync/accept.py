@@ -55,7 +55,7 @@ def accept(
     bridge: Bridge, *, client: Client, kind: str, document: Any, body_sha256: str, key: str | None = None,
     action: str = "accept", detail: Mapping[str, Any] = MappingProxyType({}), alongside: Callable[[Transaction], None] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Store `document` and put it on its way; returns the answer: `{id, version, status, url, hospitals}`.
+    """Store `document`, which may be `read` already, and put it on its way; returns `{id, version, status, url, hospitals}`.
 
     `action` is the word of the audit trail, `detail` is said there beside the version; `alongside` writes, before the record,
     what must be stored with it or not at all.
@@ -65,7 +65,7 @@ def accept(
     """
     if key and (first := _first_answer(bridge, client, key, body_sha256)):
         return first
-    arrival = read(bridge.sites[client.tenant], kind, document)
+    arrival = document if isinstance(document, Arrival) else read(bridge.sites[client.tenant], kind, document)
     fault_point("I2")
     if not key:  # the content itself is the key, however it was spelt
         key, body_sha256 = arrival.natural_key, arrival.sha256

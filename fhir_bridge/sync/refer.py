@@ -21,7 +21,7 @@ from fhir_bridge.store.records import Stored, VersionTaken
 from fhir_bridge.store.referrals import Message
 from fhir_bridge.sync import refer_answers as answers
 from fhir_bridge.sync import refer_focus, refer_index, refer_patient, refer_query, refer_read, refer_search
-from fhir_bridge.sync.accept import accept
+from fhir_bridge.sync.accept import accept, read
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.refer_answers import Answer, Held
 from fhir_bridge.sync.refer_loop import OVER
@@ -99,6 +99,8 @@ def _answered(bridge: Bridge, client: Client, incoming: Incoming) -> Answer | No
     bars, pair = incoming.is_bars, (incoming.request_id, incoming.correlation_id)
     if bars and not all(pair):
         raise NotFhir([Fault("", "a BaRS message needs the headers X-Request-ID and X-Correlation-ID")])
+    if not incoming.request_id and not incoming.message_id:
+        return None
     with bridge.store.reading() as tx:
         for told in ({"request_id": incoming.request_id}, {"message_id": incoming.message_id}):
             first = referrals.answered(tx, client.tenant, client.id, **told)
@@ -137,7 +139,8 @@ def _store(bridge: Bridge, client: Client, incoming: Incoming, order: refer_read
     order = replace(order, record=order.record | {"patient": patient})
     record = _changed(stored, order) if stored else _fresh(id, order, now)
     site = bridge.sites[client.tenant]
-    record = site.records.load("referral", record, zone=site.zone)
+    arrival = read(site, "referral", record)
+    record = arrival.record
     found = answers.held(site, record, now)
     answer = _answer(bridge, incoming, order, found, created=stored is None)
 
@@ -148,10 +151,10 @@ def _store(bridge: Bridge, client: Client, incoming: Incoming, order: refer_read
         also(tx, id, found)
         referrals.keep(tx, _message(bridge, client, incoming, now=tx.now, referral=id, answer=answer))
 
-    if stored and documents.canonical(record) == documents.canonical(_document(stored)):
+    if stored and stored.document == arrival.document:
         return _again(bridge, client, incoming, id) or answer
     accept(
-        bridge, client=client, kind="referral", document=record, body_sha256=incoming.sha256,
+        bridge, client=client, kind="referral", document=arrival, body_sha256=incoming.sha256,
         action="receive", detail={"patient": match.verdict}, alongside=alongside,
     )  # fmt: skip
     return answer

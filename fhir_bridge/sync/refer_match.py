@@ -7,6 +7,7 @@ no difference for the check; the names themselves stay as they were written.
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from fhir_bridge import documents
@@ -121,9 +122,14 @@ def _fresh(tx: Transaction, tenant: str) -> dict[str, dict[str, Any]] | None:
 
 
 def _newest(tx: Transaction, tenant: str, pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, Any]]:
-    stored = records.newest(tx, tenant, list(pairs))
-    found = (documents.loads(one.document, max_bytes=len(one.document)).get("patient") for one in stored)
+    found = (_patient_in(one.document) for one in records.newest(tx, tenant, list(pairs)))
     return {str(one["id"]): one for one in found if one}
+
+
+@lru_cache(maxsize=4 * FRESH)  # what is fresh is looked at again for each referral until it is learnt of; nobody changes it
+def _patient_in(document: bytes) -> dict[str, Any] | None:
+    patient: dict[str, Any] | None = documents.loads(document, max_bytes=len(document)).get("patient")
+    return patient
 
 
 def _with(known: Sequence[dict[str, Any]], fresh: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
