@@ -121,6 +121,8 @@ def read(site: Site, kind: str, document: Any) -> Arrival:
 
 
 def _store(bridge: Bridge, tx: Transaction, tenant: str, arrival: Arrival, *, actor: str) -> dict[str, Any]:
+    if arrival.kind == "session":
+        refer_loop.hold(tx, tenant, arrival.record)
     newest = records.current(tx, tenant, arrival.kind, arrival.id)
     hospitals = routes.hospitals_of(bridge, tx, tenant, arrival.kind, arrival.record)
     if newest is None or newest.version < arrival.version:

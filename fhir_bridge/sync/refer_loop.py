@@ -35,11 +35,19 @@ class Moved:
     detail: dict[str, Any] = field(default_factory=dict)
 
 
+def hold(tx: Transaction, tenant: str, session: Record) -> Match | None:
+    """Have the referral that `session` names to ourselves until the commit.
+
+    Before the patient's queue, as a decision does: who takes two things in another order waits for ever for who waits for him.
+    """
+    named = session.get("referral", {}).get("id")
+    return matches.hold(tx, tenant, named) if named else None
+
+
 def after(bridge: Bridge, tx: Transaction, tenant: str, session: Record, *, actor: str) -> Moved | None:
     """The referral as `session` leaves it; None when it stays as it is."""
-    named = session.get("referral", {}).get("id")
-    match = matches.hold(tx, tenant, named) if named else None
-    stored = records.current(tx, tenant, "referral", named) if match else None
+    match = hold(tx, tenant, session)
+    stored = records.current(tx, tenant, "referral", match.referral) if match else None
     if match is None or stored is None:
         return None
     before: Record = documents.loads(stored.document, max_bytes=len(stored.document))
