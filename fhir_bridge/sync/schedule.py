@@ -97,6 +97,16 @@ def rezoned(bridge: Bridge) -> None:
                     schedules.move(tx, each, next_at=next_at, zone=schedule_times.name_of(zone))
 
 
+def due(bridge: Bridge) -> tuple[list[Schedule], list[Wanted], list[str]]:
+    """What is to be started now: schedules and wanted pulls of sites and hospitals there are; and the sites with a run fallen silent."""
+    with bridge.store.reading() as tx:
+        now: datetime = tx.now
+        waiting = [each for each in schedules.due(tx, now) if each.tenant in bridge.sites]
+        there = {(site.name, hospital) for site in bridge.sites.values() for hospital in site.hospitals}
+        wanted = [each for each in schedules.wanted(tx, now) if (each.tenant, each.hospital) in there]
+        return waiting, wanted, schedule_runs.silent(tx, now)
+
+
 def take(bridge: Bridge, due: Schedule) -> Run | None:
     """Begin the run that is due; None when another took it. The schedule's next time is the first after now.
 
@@ -207,13 +217,3 @@ def _audit(bridge: Bridge, tx: Transaction, named: Named, action: str, who: str,
     audit.write(
         tx, tenant=named.tenant, actor=who, action=action, subject=f"schedule/{named.name}", detail=detail, now=tx.now, key=bridge.audit_key
     )  # fmt: skip
-
-
-def due(bridge: Bridge) -> tuple[list[Schedule], list[Wanted], list[str]]:
-    """What is to be started now: schedules and wanted pulls of sites and hospitals there are; and the sites with a run fallen silent."""
-    with bridge.store.reading() as tx:
-        now: datetime = tx.now
-        waiting = [each for each in schedules.due(tx, now) if each.tenant in bridge.sites]
-        there = {(site.name, hospital) for site in bridge.sites.values() for hospital in site.hospitals}
-        wanted = [each for each in schedules.wanted(tx, now) if (each.tenant, each.hospital) in there]
-        return waiting, wanted, schedule_runs.silent(tx, now)
