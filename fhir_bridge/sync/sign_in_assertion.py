@@ -26,6 +26,7 @@ SKEW = timedelta(seconds=10)  # clocks that keep time by the network differ by l
 MAX_BYTES = 16_000
 MAX_ID = 255
 RSA_BITS = 2048
+_MEMBERS = {"RSA": ("n", "e"), "EC": ("crv", "x", "y")}
 # header parameters that bring a key along, or that must be understood
 _REFUSED = frozenset({"jwk", "x5u", "x5c", "crit", "b64", "enc", "zip"})
 
@@ -122,19 +123,25 @@ def _key(assertion: Assertion, keys: Sequence[Mapping[str, Any]]) -> RSAKey | EC
 
 def _fitting(jwk: Mapping[str, Any], algorithm: str) -> RSAKey | ECKey | None:
     """The key of `jwk`, if one can check a signature by `algorithm` with it."""
-    said = (jwk.get("use", "sig"), jwk.get("alg", algorithm), "verify" in jwk.get("key_ops", ["verify"]))
+    operations = jwk.get("key_ops", ["verify"])
+    said = (jwk.get("use", "sig"), jwk.get("alg", algorithm), isinstance(operations, list) and "verify" in operations)
     key = _imported(jwk) if said == ("sig", algorithm, True) and "d" not in jwk else None
-    if isinstance(key, RSAKey):
-        return key if algorithm == "RS384" and key.public_key.key_size >= RSA_BITS else None
-    return key if key and algorithm == "ES384" and key.curve_name == "P-384" else None
+    return key if isinstance(key, RSAKey if algorithm == "RS384" else ECKey) else None
 
 
 def _imported(jwk: Mapping[str, Any]) -> RSAKey | ECKey | None:
-    if jwk.get("kty") == "RSA" and len(str(jwk.get("n", ""))) * 6 < RSA_BITS:  # the library takes a short key with a warning
+    """By the key's own numbers alone: what else a JWK may hold is of no matter to a signature."""
+    kind = str(jwk.get("kty"))
+    numbers = {name: value for name in _MEMBERS.get(kind, ()) if isinstance(value := jwk.get(name), str) and value.isascii()}
+    # the library takes a short key with a warning, and fails at a curve it does not know
+    fit = numbers.get("crv") == "P-384" or len(numbers.get("n", "")) * 6 >= RSA_BITS
+    if not fit or len(numbers) < len(_MEMBERS[kind]):
         return None
     try:
-        key = import_key({name: value for name, value in jwk.items() if name not in ("key_ops", "x5c", "x5t", "x5t#S256")})
-        return key if isinstance(key, RSAKey | ECKey) and key.public_key else None
+        key = import_key({"kty": kind, **numbers})
+        if isinstance(key, RSAKey):
+            return key if key.public_key.key_size >= RSA_BITS else None
+        return key if isinstance(key, ECKey) and key.public_key else None
     except (JoseError, ValueError, TypeError):
         return None
 

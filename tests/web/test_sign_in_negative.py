@@ -207,6 +207,13 @@ def test_no_letter_of_an_assertion_can_be_another(one_desk: FlaskClient, at: int
     assert_refused(one_desk.post(TOKEN, data=form(good[:at] + to + good[at + 1 :])))
 
 
+@settings_of_hypothesis(max_examples=150, deadline=None)
+@given(body=st.binary(max_size=200) | st.dictionaries(st.sampled_from(["grant_type", "client_assertion", "scope", "x"]), st.text()))
+def test_any_body_at_the_token_endpoint_is_refused_in_its_words(one_desk: FlaskClient, body: Any) -> None:
+    answer = one_desk.post(TOKEN, data=body, content_type="application/x-www-form-urlencoded")
+    assert (answer.status_code, set(answer.json)) == (400, {"error", "error_description"})
+
+
 def test_an_assertion_is_good_once(desk: FlaskClient) -> None:
     assertion = ec()
     assert desk.post(TOKEN, data=form(assertion)).status_code == 200
