@@ -1,72 +1,70 @@
-"""The clinic's sessions and its decisions move one referral at the same time, on both databases: no session is refused for it."""
+"""The same referral pushed by several connections at once, on both databases: one referral, one delivery, everybody answered."""
 
-import threading
+import json
 from collections.abc import Iterator
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import MappingProxyType
 
 import pytest
-from test_matching import ROWAN, SENDER
-from test_refer_session_loop import BODY
-from ward import CLINIC, post
+from sqlalchemy import func, select
 
 from fhir_bridge import bootstrap, documents
+from fhir_bridge.clock import utc_now
 from fhir_bridge.settings import Hospital, Secret, Settings, Site
-from fhir_bridge.store import audit, records
-from fhir_bridge.store.database import Store
-from fhir_bridge.store.records import VersionTaken
-from fhir_bridge.sync import refer, refer_inbox
+from fhir_bridge.store import records, referrals
+from fhir_bridge.store.clients import Client
+from fhir_bridge.store.tables import deliveries
+from fhir_bridge.sync import refer
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.refer_shape import TASK, Incoming
+from fhir_bridge.sync.refer_shape import ORDER, Incoming
 
-TURNS = 15
+INBOUND = Path(__file__).parents[2] / "fixtures/cases/referred-biologic/inbound/service-request.json"
+SENDER = Client("north", "general", "Invented General Hospital", "hospital", utc_now())
+AT_ONCE = 6
 
 
 @pytest.fixture
-def shared(database_url: str) -> Iterator[Bridge]:
+def bridge(database_url: str) -> Iterator[Bridge]:
     settings = Settings(
         database_url=Secret(database_url),
-        audit_key=Secret("a key of the test, long enough to be one"),
-        sites={"default": Site("default", hospitals=("general",))},
-        hospitals={"general": Hospital("general", "http://127.0.0.1:9/fhir")},  # nobody answers there, and nobody is asked
+        allow_unsafe_database=True,
+        hospitals=MappingProxyType({"general": Hospital("general", "http://127.0.0.1:9/fhir")}),
+        sites=MappingProxyType({"north": Site("north", hospitals=("general",))}),
     )
-    store = Store(database_url, allow_unsafe=True)
-    yield replace(bootstrap.bridge(settings), store=store, dispatch=None)
-    store.close()
+    bootstrap.prepare(settings)
+    found = bootstrap.bridge(settings)
+    yield found
+    found.store.close()
 
 
-def test_sessions_and_decisions_at_once_leave_whole_histories(shared: Bridge) -> None:
-    refer.take(shared, SENDER, Incoming(TASK, BODY, documents.loads(BODY), "https://clinic.example/fhir"))
-    [id] = [one["id"] for one in refer_inbox.listing(shared, "default")]
-    refer_inbox.decide(shared, CLINIC, id, "accept")
-    refused: list[Exception] = []
+def pushed(bridge: Bridge, *, request_id: str, **changed: object) -> tuple[int, str]:
+    body = json.dumps(json.loads(INBOUND.read_text()) | changed).encode()
+    answer = refer.take(bridge, SENDER, Incoming(ORDER, body, documents.loads(body), "https://clinic.example/fhir", request_id))
+    return int(answer.status), answer.headers["ETag"]
 
-    def treat() -> None:
-        base = {"id": "S-AT-ONCE", "patient": ROWAN | {"id": "P-7"}, "referral": {"id": id}}
-        for version in range(1, TURNS + 1):
-            state = ("scheduled", "no-show")[version % 2]
-            try:
-                post(shared, base | {"status": state, "version": version})
-            except Exception as error:
-                refused.append(error)
 
-    def decide() -> None:
-        for turn in range(TURNS):
-            words = ("hold", {"reason": "No chair."}) if turn % 2 else ("accept", {})
-            try:
-                refer_inbox.decide(shared, CLINIC, id, words[0], **words[1])
-            except (VersionTaken, refer_inbox.NotNow):
-                pass
-            except Exception as error:
-                refused.append(error)
+def counted(bridge: Bridge) -> tuple[int, int, int]:
+    """(referrals, versions, deliveries)"""
+    with bridge.store.reading() as tx:
+        [one] = referrals.listing(tx, "north")
+        versions = records.versions(tx, "north", "referral", one.id)
+        waiting = tx.first(select(func.count()).select_from(deliveries))
+        assert waiting is not None
+        return 1, len(versions), waiting[0]
 
-    threads = [threading.Thread(target=one) for one in (treat, decide)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert refused == []
-    with shared.store.reading() as tx:
-        assert [one.version for one in records.versions(tx, "default", "session", "S-AT-ONCE")] == list(range(1, TURNS + 1))
-        versions = [one.version for one in records.versions(tx, "default", "referral", id)]
-        assert versions == list(range(1, len(versions) + 1))
-        assert audit.verify(tx, "default", shared.audit_key) is None
+
+def test_a_referral_pushed_several_times_at_once_is_one(bridge: Bridge):
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        told = list(pool.map(lambda number: pushed(bridge, request_id=f"r-{number}"), range(AT_ONCE)))
+    assert {etag for _, etag in told} == {'W/"1"'}
+    assert {status for status, _ in told} <= {200, 201}
+    assert counted(bridge) == (1, 1, 1)
+
+
+def test_a_change_pushed_several_times_at_once_is_one_version(bridge: Bridge):
+    pushed(bridge, request_id="first")
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        told = list(pool.map(lambda number: pushed(bridge, request_id=f"r-{number}", priority="stat"), range(AT_ONCE)))
+    assert {etag for _, etag in told} == {'W/"2"'}
+    assert counted(bridge) == (1, 2, 2)
