@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from fhir_bridge.clinic.leaves import flat
+from fhir_bridge.clinic.leaves import flat, schema_path
 from fhir_bridge.fhir.same import same
 from fhir_bridge.hospital.parts import Link
 from fhir_bridge.sync import held, strangers
@@ -66,16 +66,25 @@ def equal(one: Any, other: Any) -> bool:
     return same(one, other)
 
 
-def read(site: Site, kind: str, links: Mapping[str, Link]) -> Leaves:
-    """The fields of a record of `kind` in what the hospital holds of it. What it never showed is taken as it was sent."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The fields of a record in what a hospital holds of it; `doubtful` are the schema paths at which its resources disagree."""
+
+    leaves: Leaves
+    doubtful: frozenset[str] = frozenset()
+
+
+def read(site: Site, kind: str, links: Mapping[str, Link]) -> Reading:
+    """A record of `kind` in what the hospital holds of it. What it never showed is taken as it was sent."""
     shown = {key: link if link.document else replace(link, document=link.sent) for key, link in links.items()}
     ready = [one.resource for one in strangers.ready(site.mapping, held.as_ours(shown)) if one.refusal is None]
-    return flat(site.records.kinds[kind].schema, site.mapping.from_fhir(ready).record)
+    found = site.mapping.from_fhir(ready)
+    return Reading(flat(site.records.kinds[kind].schema, found.record), frozenset(schema_path(one.path) for one in found.conflicts))
 
 
 def read_sent(site: Site, kind: str, links: Mapping[str, Link]) -> Leaves:
     """The fields of a record of `kind` in what we sent of it last."""
-    return read(site, kind, {key: replace(link, document=link.sent) for key, link in links.items() if link.sent})
+    return read(site, kind, {key: replace(link, document=link.sent) for key, link in links.items() if link.sent}).leaves
 
 
 def says_the_same(site: Site, link: Link, document: dict[str, Any]) -> bool:
@@ -96,7 +105,7 @@ def taken_back(site: Site, link: Link, document: dict[str, Any]) -> bool:
 
 def differing(site: Site, kind: str, link: Link, written: dict[str, Any]) -> set[str]:
     """The paths at which `written` says something else than what we sent last; all of them when nothing is known to be sent."""
-    sent, now = (read(site, kind, {"Any/0": replace(link, document=each)}) if each else {} for each in (link.sent, written))
+    sent, now = (read(site, kind, {"Any/0": replace(link, document=each)}).leaves if each else {} for each in (link.sent, written))
     return set(changes(sent, now))
 
 
@@ -115,16 +124,20 @@ class Alone:
 
 def alone(site: Site, kind: str, link: Link, document: dict[str, Any]) -> Alone:
     """The resource of `link` read by itself, as it was and as it is now."""
-    before = read(site, kind, {"Any/0": link}) if link.document or link.sent else {}
-    return Alone(before, read(site, kind, {"Any/0": replace(link, document=document)}))
+    before = read(site, kind, {"Any/0": link}).leaves if link.document or link.sent else {}
+    return Alone(before, read(site, kind, {"Any/0": replace(link, document=document)}).leaves)
 
 
-def laid_over(then: Leaves, now: Leaves, shares: Mapping[str, Alone]) -> tuple[Leaves, Leaves]:
-    """Both readings of the whole record, with what one resource changed that another still says as before: it must not go unseen."""
-    hidden = {path: one for one in shares.values() for path in one.changed if equal(then.get(path, NOTHING), now.get(path, NOTHING))}
-    before = {path: one.before.get(path, NOTHING) for path, one in hidden.items()}
-    after = {path: one.after.get(path, NOTHING) for path, one in hidden.items()}
-    return {**then, **before}, {**now, **after}
+def laid_over(then: Reading, now: Reading, shares: Mapping[str, Alone]) -> tuple[Leaves, Leaves]:
+    """Both readings of the whole record; where its resources disagree, the one that changed is heard, and must not go unseen."""
+
+    def hidden(path: str) -> bool:
+        return schema_path(path) in now.doubtful or equal(then.leaves.get(path, NOTHING), now.leaves.get(path, NOTHING))
+
+    heard = {path: one for one in shares.values() for path in one.changed if hidden(path)}
+    before = {path: one.before.get(path, NOTHING) for path, one in heard.items()}
+    after = {path: one.after.get(path, NOTHING) for path, one in heard.items()}
+    return {**then.leaves, **before}, {**now.leaves, **after}
 
 
 def speakers(shares: Mapping[str, Alone], path: str) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from fhir_bridge import documents
 from fhir_bridge.hospital.entries import etag_of
+from fhir_bridge.hospital.graph import references
 from fhir_bridge.hospital.seen import Seen
 from fhir_bridge.store import conflicts, links, records
 from fhir_bridge.sync import held
@@ -77,13 +78,27 @@ def named(page: Page, resource: dict[str, Any]) -> tuple[str, str, str] | None:
     if not _ours(page, resource):
         return None
     read = page.site.mapping.from_fhir([resource]).record
-    speaker = _record_of(page, read)
     template = next((template for _, template, _ in page.site.mapping.spoken([resource])), None)
-    if speaker is None or template is None:
-        return None
-    ids = (template.id(scope) for scope in template.scopes(read, lambda *_: None))
+    ids = (template.id(scope) for scope in template.scopes(read, lambda *_: None)) if template else ()
     found = next((id for id in ids if id is not None), None)
-    return (f"{template.type}/{found}", *speaker) if found else None
+    if template is None or found is None:
+        return None
+    ours = f"{template.type}/{found}"
+    speaker = _record_of(page, read) or _of_patient(page, ours, resource)
+    return (ours, *speaker) if speaker else None
+
+
+def _of_patient(page: Page, ours: str, resource: dict[str, Any]) -> tuple[str, str] | None:
+    """The record of the patient whom `resource` is about that makes `ours`: a follow-up says nothing of its session."""
+    patients = [each for each in references(resource) if each.startswith("Patient/")]
+    rows = links.of_theirs(page.tx, page.tenant, page.hospital, patients)
+    speakers = links.spoke_last(page.tx, page.tenant, page.hospital, [row.ours for row in rows]).values()
+    for patient in {str(newest(page, *speaker).leaves["patient.id"]) for speaker in speakers}:
+        for stored in records.of_patient(page.tx, page.tenant, patient):
+            made = page.site.mapping.to_fhir(documents.loads(stored.document, max_bytes=len(stored.document))).resources
+            if any(f"{one['resourceType']}/{one['id']}" == ours for one in made):
+                return stored.kind, stored.id
+    return None
 
 
 def _record_of(page: Page, read: Mapping[str, Any]) -> tuple[str, str] | None:
