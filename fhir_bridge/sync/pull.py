@@ -21,6 +21,7 @@ from fhir_bridge.sync.bridge import Bridge, Hospital
 from fhir_bridge.sync.job import Outage
 from fhir_bridge.sync.pull_mode import TYPES, Mode, modes_of
 from fhir_bridge.sync.pull_run import OVERLAP, PAGE_SIZE, Run, Stop
+from fhir_bridge.sync.pull_run import Refused as NotThisWay
 from fhir_bridge.sync.statement import capabilities
 
 HOUR = 3600.0
@@ -162,7 +163,7 @@ def _tried(run: Run, pull: Pull, mode: Mode) -> bool:
                 run.notes.append(mode.words)
             case _:
                 assert_never(mode.name)
-    except pull_crawl.Refused as refused:
+    except NotThisWay as refused:
         run.note(str(refused))
         return False
     return True

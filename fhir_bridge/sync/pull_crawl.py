@@ -16,15 +16,11 @@ from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.pulls import Pull
 from fhir_bridge.sync import pull_page
 from fhir_bridge.sync.pull_mode import Name
-from fhir_bridge.sync.pull_run import Run, Stop
+from fhir_bridge.sync.pull_run import Refused, Run, Stop
 
 _AGAIN = 3  # so often a window is begun again in one pull
 _ROUNDS = 20  # so often the first page is read again until it shows nothing unseen
 _SKEW = 60  # seconds
-
-
-class Refused(Stop):
-    """The server does not answer this way at all: another way is tried."""
 
 
 class Expired(Exception):

@@ -22,6 +22,10 @@ class Stop(BridgeError):
     """The reading of this type ends here, for a reason a person is told; what was read stays, and the next pull goes on."""
 
 
+class Refused(Stop):
+    """The server does not answer this way at all: another way is tried."""
+
+
 class _Undo(Exception):
     """A rehearsal's transaction ends: nothing of it is kept."""
 

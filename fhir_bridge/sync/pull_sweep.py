@@ -14,22 +14,24 @@ from fhir_bridge.store import pulls
 from fhir_bridge.store.pulls import Pull
 from fhir_bridge.sync import pull_page
 from fhir_bridge.sync.pull_mode import Name
-from fhir_bridge.sync.pull_run import Run, Stop
+from fhir_bridge.sync.pull_run import Refused, Run, Stop
 
 _TOGETHER = 50  # resources asked for between two commits
 
 # Epic searches an Observation by patient only together with a category or code (fhir.epic.com, Observation.Search).
-_BESIDE = {("epic", "Observation"): (("category", "vital-signs"),)}
+# Oracle Health an Appointment only together with a date (docs.oracle.com, Millennium Appointment).
+_BESIDE = {("epic", "Observation"): (("category", "vital-signs"),), ("oracle", "Appointment"): (("date", "ge2000-01-01"),)}
 
 
 def again(run: Run, pull: Pull, mode: Name) -> None:
     """Read everything linked of the type again, from where the last sweep stopped. Raises `Stop` and `PullLost`."""
     by_patient = mode == "sweep"
+    walked = "Patient" if by_patient else pull.type
     with run.step() as tx:
-        going_on = pull.next_page and pull.since is None
+        going_on = (pull.next_page or "").startswith(f"{walked}/") and pull.since is None
         values: dict[str, Any] = {} if going_on else {"crawl": pull.crawl + 1, "since": None, "next_page": None}
         pull = pulls.moved(pull, values) if run.dry else pulls.move(tx, pull, seconds=run.bridge.lease_seconds, **values)
-        names = pulls.linked(tx, pull, "Patient" if by_patient else pull.type, after=pull.next_page or "")
+        names = pulls.linked(tx, pull, walked, after=pull.next_page or "")
     for number, start in enumerate(range(0, len(names), 1 if by_patient else _TOGETHER), start=1):
         part = names[start : start + (1 if by_patient else _TOGETHER)]
         pull = _of_patient(run, pull, part[0]) if by_patient else _asked(run, pull, part)
@@ -49,6 +51,8 @@ def _of_patient(run: Run, pull: Pull, patient: str) -> Pull:
     first = Call("POST", f"{pull.type}/_search", headers=FRESH, form=form)  # no patient's id in an address
     for found in Crawl(run.hospital.client, first, pull.type, until=run.until, bases=run.capabilities.site.page_bases):
         if isinstance(found, Trouble):
+            if found.kind == "refused":
+                raise Refused(f"{pull.type}: {found.words}, although its statement offers to search by patient")
             raise Stop(f"{pull.type}: {found.words}; the next pull goes on with this patient")
         run.counts["entries"] += len(found.shown)
         done = pull.next_page if found.next else patient

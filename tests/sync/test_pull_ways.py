@@ -94,3 +94,16 @@ def test_a_way_the_statement_offers_and_the_server_refuses_is_left_for_the_next(
     assert (found.whole, found.counts["changed"]) == (True, 1)
     assert "although its statement offers the history" in found.notes[0]
     assert state(bridge, changed).version == "2"
+
+
+def test_a_search_by_patient_that_is_refused_is_left_for_reading_each_resource(
+    bridge: Bridge, hospital: Ward, session: dict[str, Any]
+) -> None:
+    delivered(bridge, session)
+    bridge = narrowed(bridge, NO_WINDOW)
+    pulled(bridge)
+    changed = change(hospital, "Appointment", status="cancelled")
+    hospital.spoiled.answers.append(("POST", 400))
+    found = pulled(bridge, "Appointment")
+    assert (found.whole, found.counts["changed"], state(bridge, changed).version) == (True, 1, "2")
+    assert "offers to search by patient" in found.notes[0]
