@@ -82,7 +82,8 @@ def _apply(page: Page, changed: Sequence[Seen]) -> dict[str, str]:
     same = [row for row in rows if _says_the_same(page, row, shown[row.theirs or ""])]
     links.refresh(page.tx, [seen_of(row, shown[row.theirs or ""]) for row in same])
     outcomes = {row.theirs or "": "decorated" for row in same}
-    rest = {row.ours: row for row in rows if row not in same}
+    alike = {row.ours for row in same}
+    rest = {row.ours: row for row in rows if row.ours not in alike}
     speakers = links.spoke_last(page.tx, page.tenant, page.hospital, list(rest))
     groups: dict[tuple[str, str], dict[str, Seen]] = {}
     for ours, row in rest.items():
