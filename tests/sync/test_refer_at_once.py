@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,6 +15,7 @@ from fhir_bridge.clock import utc_now
 from fhir_bridge.settings import Hospital, Secret, Settings, Site
 from fhir_bridge.store import records, referrals
 from fhir_bridge.store.clients import Client
+from fhir_bridge.store.database import Store
 from fhir_bridge.store.tables import deliveries
 from fhir_bridge.sync import refer
 from fhir_bridge.sync.bridge import Bridge
@@ -25,17 +27,16 @@ AT_ONCE = 6
 
 
 @pytest.fixture
-def bridge(database_url: str) -> Iterator[Bridge]:
+def bridge(store: Store, tmp_path: Path) -> Iterator[Bridge]:
     settings = Settings(
-        database_url=Secret(database_url),
-        allow_unsafe_database=True,
+        database_url=Secret(f"sqlite:///{tmp_path / 'unused.sqlite'}"),
         hospitals=MappingProxyType({"general": Hospital("general", "http://127.0.0.1:9/fhir")}),
         sites=MappingProxyType({"north": Site("north", hospitals=("general",))}),
     )
     bootstrap.prepare(settings)
     found = bootstrap.bridge(settings)
-    yield found
     found.store.close()
+    yield replace(found, store=store)
 
 
 def pushed(bridge: Bridge, *, request_id: str, **changed: object) -> tuple[int, str]:
