@@ -3,21 +3,73 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
-from twins_rig import FIXTURES, Doc, Rig, by_type, sessions
+from twins_rig import FIXTURES, Doc, Rig, sessions
 
 from fhir_bridge.sandbox.profile import NAMES
 
+EXPECTED = FIXTURES / "expected"
 CASES = [*sorted(path.name for path in (FIXTURES / "cases").iterdir() if path.is_dir()), "multi-day-series (inpatient)"]
 
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_case_ends_as_it_is_written_down(rig: Callable[..., Rig], name: str, case: str) -> None:
-    found = ends(rig(name), case)
-    expected = json.loads((FIXTURES / "expected" / name / f"{case}.json").read_text())
-    assert found == expected
+    here, told, written = rig(name), [session for _, session in sessions(case)], expected(name, case)
+    for session in told:
+        here.deliver(session)
+        here.clock.pass_(days=1)
+    found = [here.state(session) for session in told]
+    ours = {sent["ours"] for delivery in found for sent in delivery["resources"]}
+    assert {delivery["state"] for delivery in found} == {"delivered"}
+    assert here.held() == by_kind(ours) == written.arrives
+    assert by_kind(_keys(found, "folded") - ours) == written.folded
+    assert by_kind(_keys(found, "work") - ours) == written.left
+    assert _keys(found, "waiting") == set()
+    assert _paths(found, "dropped") == written.dropped
+    assert _paths(found, "changed") == set()
+    for one in (each for delivery in found for way in ("folded", "work") for each in delivery.get(way, ())):
+        assert one["reason"].startswith(written.reasons[one["key"].partition("/")[0]]), one
+
+
+@dataclass(frozen=True)
+class End:
+    """Where a case ends at a hospital, as it is written down: resources counted by type, and by type why they do not arrive."""
+
+    arrives: Counter[str]
+    folded: Counter[str]
+    left: Counter[str]
+    dropped: set[str]
+    reasons: dict[str, tuple[str, ...]]
+
+
+def expected(name: str, case: str) -> End:
+    """`case` at `name`, put together from the case's file and the hospital's part of `hospitals.json`."""
+    hospital = json.loads((EXPECTED / "hospitals.json").read_text())[name]
+    written = json.loads((EXPECTED / f"{case}.json").read_text())
+    becomes = Counter(written["becomes"])
+    if "left" in hospital:
+        return End(Counter(), Counter(), becomes, set(), dict.fromkeys(becomes, tuple(hospital["left"])))
+    folded = Counter({kind: becomes[kind] for kind in hospital.get("folded", ()) if kind in becomes})
+    folded += Counter({kind: sum(some.values()) for kind, some in written.get(name, {}).items()})
+    reasons = {kind: (why,) for kind, why in hospital.get("folded", {}).items()}
+    reasons |= {kind: tuple(whys) for kind, whys in hospital.get("partly", {}).items()}
+    return End(becomes - folded, folded, Counter(), set(hospital.get("dropped", ())), reasons)
+
+
+def by_kind(keys: set[str]) -> Counter[str]:
+    return Counter(key.partition("/")[0] for key in keys)
+
+
+def _keys(found: list[Doc], way: str) -> set[str]:
+    """Our keys of what went this way in any of the deliveries."""
+    return {one["key"] for delivery in found for one in delivery.get(way, ())}
+
+
+def _paths(found: list[Doc], what: str) -> set[str]:
+    return {path for delivery in found for sent in delivery["resources"] if sent["kept"] for path in sent["kept"].get(what, ())}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -42,30 +94,6 @@ def test_a_correction_of_no_value_writes_only_that_it_was_corrected(rig: Callabl
     here.deliver(again)
     changed = {version.type for version in here.chart.log[before:]}
     assert changed <= {"Encounter", "DocumentReference", "Provenance"}  # where it is said
-
-
-def ends(here: Rig, case: str) -> Doc:
-    """How each session of the case stands when all were delivered, a day apart, and what the hospital holds then."""
-    told = sessions(case)
-    for _, session in told:
-        here.deliver(session)
-        here.clock.pass_(days=1)
-    found = {stem: _end(here.state(session)) for stem, session in told}
-    return {"sessions": found, "held": dict(sorted(here.held().items()))}
-
-
-def _end(delivery: Doc) -> Doc:
-    """What is worth writing down of a delivery: empty parts are left away."""
-    lost = [(sent["ours"].partition("/")[0], sent["kept"]) for sent in delivery["resources"] if sent["kept"]]
-    end = {
-        "state": delivery["state"],
-        "folded": by_type(delivery.get("folded", ())),
-        "left": by_type(delivery.get("work", ())),
-        "waiting": by_type(delivery.get("waiting", ())),
-        "dropped": sorted({path for _, kept in lost for path in kept.get("dropped", ())}),
-        "changed": sorted({path for _, kept in lost for path in kept.get("changed", ())}),
-    }
-    return {name: part for name, part in end.items() if part}
 
 
 def _normal(session: Doc) -> Doc:

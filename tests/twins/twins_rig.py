@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -113,11 +113,6 @@ def sessions(case: str) -> list[tuple[str, Doc]]:
     end = "-inpatient" if variant else ""
     files = sorted((FIXTURES / "cases" / name).glob(f"session-?{end}.json"))
     return [(file.stem, json.loads(file.read_text())) for file in files]
-
-
-def by_type(items: Iterable[Doc]) -> dict[str, int]:
-    """How many of each type, of things that have a `key` of ours."""
-    return dict(sorted(Counter(one["key"].partition("/")[0] for one in items).items()))
 
 
 @pytest.fixture
