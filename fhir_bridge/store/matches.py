@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, delete, select, tuple_, update
 
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.matching_tables import matches, patient_numbers, patients, patients_read
-from fhir_bridge.store.tables import audit
+from fhir_bridge.store.tables import audit, records
 
 _KINDS = ("session", "appointment", "referral")
 
@@ -81,6 +81,15 @@ def alike(tx: Transaction, tenant: str, *, birth_date: str, family: str) -> list
 def known(tx: Transaction, tenant: str, ids: Sequence[str]) -> list[Known]:
     """Those of these patients that are known."""
     return tx.every(Known, _known(tenant).where(patients.c.patient.in_(ids)).order_by(patients.c.patient))
+
+
+def living(tx: Transaction, tenant: str, ids: Sequence[str]) -> frozenset[str]:
+    """Those of these patients whom a record is about as it stands; one whose every record moved to another patient is nobody any more."""
+    newer = records.alias()
+    same = (newer.c.tenant == records.c.tenant, newer.c.kind == records.c.kind, newer.c.id == records.c.id)
+    moved = select(newer.c.version).where(*same, newer.c.version > records.c.version).exists()
+    found = select(records.c.patient).distinct().where(records.c.tenant == tenant, records.c.patient.in_(ids), ~moved)
+    return frozenset(row[0] for row in tx.rows(found))
 
 
 def put(tx: Transaction, match: Match) -> None:

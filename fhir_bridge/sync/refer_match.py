@@ -89,11 +89,12 @@ def _judged(tx: Transaction, tenant: str, told: Patient, fresh: Mapping[str, dic
     family, numbers, born = plain(told.get("family_name", "")), numbers_of(told), str(told.get("birth_date", ""))
     numbered = _with(_documents(matches.numbered(tx, tenant, numbers)), fresh)
     alike = _with(_documents(matches.alike(tx, tenant, birth_date=born, family=family)), fresh)
-    return judge(
-        told,
-        [one for one in numbered if set(numbers_of(one)) & set(numbers)],
-        [one for one in alike if str(one["birth_date"]) == born and plain(one["family_name"]) == family],
-    )
+    numbered = [one for one in numbered if set(numbers_of(one)) & set(numbers)]
+    alike = [one for one in alike if str(one["birth_date"]) == born and plain(one["family_name"]) == family]
+    if not numbered and not alike:
+        return Verdict("new")
+    living = matches.living(tx, tenant, sorted({str(one["id"]) for one in (*numbered, *alike)}))
+    return judge(told, *([one for one in found if one["id"] in living] for found in (numbered, alike)))
 
 
 def details(tx: Transaction, tenant: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -109,6 +110,8 @@ def catch_up(bridge: Bridge, tenant: str) -> None:
         with bridge.store.reading() as tx:
             after, read, pairs = matches.unread(tx, tenant, READ_AT_ONCE)
             newest = _newest(tx, tenant, pairs)
+            known = {str(one["id"]): one for one in _documents(matches.known(tx, tenant, list(newest)))}
+            newest = {id: _over(known.get(id), one) for id, one in newest.items()}
         if read > after:
             with bridge.store.transaction() as tx:
                 matches.know(tx, tenant, [(_known(one), numbers_of(one)) for one in newest.values()], after=after, read=read)
@@ -122,8 +125,11 @@ def _fresh(tx: Transaction, tenant: str) -> dict[str, dict[str, Any]] | None:
 
 
 def _newest(tx: Transaction, tenant: str, pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, Any]]:
-    found = (_patient_in(one.document) for one in records.newest(tx, tenant, list(pairs)))
-    return {str(one["id"]): one for one in found if one}
+    told: dict[str, dict[str, Any]] = {}
+    for one in (_patient_in(one.document) for one in records.newest(tx, tenant, list(pairs))):
+        if one:
+            told[str(one["id"])] = _over(told.get(str(one["id"])), one)
+    return told
 
 
 @lru_cache(maxsize=4 * FRESH)  # what is fresh is looked at again for each referral until it is learnt of; nobody changes it
@@ -134,8 +140,17 @@ def _patient_in(document: bytes) -> dict[str, Any] | None:
 
 def _with(known: Sequence[dict[str, Any]], fresh: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """The patients in the order of their ids, what is fresh over what was known."""
-    together = {str(one["id"]): one for one in known} | dict(fresh)
+    together = {str(one["id"]): one for one in known}
+    together |= {id: _over(together.get(id), one) for id, one in fresh.items()}
     return [together[id] for id in sorted(together)]
+
+
+def _over(before: Patient | None, now: dict[str, Any]) -> dict[str, Any]:
+    """`now`, with the numbers that only `before` told: the clinic's next record need not repeat them."""
+    numbers = {**dict(numbers_of(before or {})), **dict(numbers_of(now))}
+    if len(numbers) == len(numbers_of(now)):
+        return now
+    return {**now, "hospital_numbers": [{"system": system, "value": numbers[system]} for system in sorted(numbers)]}
 
 
 def _known(patient: Patient) -> Known:

@@ -16,7 +16,7 @@ from fhir_bridge.store import audit, outbox, records
 from fhir_bridge.store.clients import Client
 from fhir_bridge.sync import refer, refer_inbox
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.refer_match import compared, judge, plain
+from fhir_bridge.sync.refer_match import catch_up, compared, judge, plain
 from fhir_bridge.sync.refer_shape import ORDER, Incoming
 
 SENDER = Client("default", "general", "Invented General Hospital", "hospital", utc_now())
@@ -211,6 +211,22 @@ def test_a_hospital_that_now_means_somebody_else_is_asked_about(bridge: Bridge, 
 def test_a_hospital_that_corrects_the_name_of_a_patient_nobody_else_knows_is_believed(refer_: Refer) -> None:
     first = refer_()
     assert whose(refer_(("Synthetic-Rowan", "Synthetic-Rowen"))) == ("joined", whose(first)[1])
+
+
+@pytest.mark.parametrize("learnt", [False, True])
+def test_a_patient_who_got_the_clinics_number_is_found_by_the_hospitals_next_referral(
+    bridge: Bridge, session: dict[str, Any], refer_: Refer, learnt: bool
+) -> None:
+    """The clinic's later records need not repeat the hospital's number, and the number of ours that nobody has any more is nobody."""
+    first = refer_()
+    patient = {name: said for name, said in ROWAN.items() if name != "hospital_numbers"} | {"id": "P-7"}
+    post(bridge, session | {"id": "S-1", "patient": patient, "referral": {"id": first["id"]}})
+    post(bridge, session | {"id": "S-2", "patient": patient})
+    if learnt:
+        catch_up(bridge, "default")
+        post(bridge, session | {"id": "S-3", "patient": patient})
+        catch_up(bridge, "default")
+    assert whose(refer_(("ORD-SYN-90001", "ORD-2"))) == ("joined", "P-7")
 
 
 PEOPLE = st.fixed_dictionaries(
