@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, or_, select, update
 
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.records import Stored
@@ -132,6 +132,22 @@ def count(tx: Transaction, tenant: str, hospital: str) -> int:
     """How many resources the hospital has an id for."""
     found = select(func.count()).select_from(links).where(*_at(tenant, hospital), links.c.theirs.is_not(None))
     return int(tx.execute(found).scalar_one())
+
+
+def last_shown(tx: Transaction, tenant: str, hospital: str, theirs: Sequence[str]) -> list[tuple[str, str, bytes | None]]:
+    """(ours, theirs, the document last seen) of the links of these `Type/id`."""
+    found: list[tuple[str, str, bytes | None]] = []
+    for part in _parts(theirs):
+        columns = select(links.c.ours, links.c.theirs, links.c.seen).where(*_at(tenant, hospital), links.c.theirs.in_(part))
+        found += [(row[0], row[1], row[2]) for row in tx.rows(columns.order_by(links.c.ours))]
+    return found
+
+
+def saw(tx: Transaction, tenant: str, hospital: str, rows: Sequence[tuple[str, str, str, bytes]]) -> None:
+    """(ours, version, etag, document): what the hospital shows by now of what says the same as before."""
+    if rows:
+        spelt = [{"of": ours, "version": version or None, "etag": etag or None, "seen": seen} for ours, version, etag, seen in rows]
+        tx.connection.execute(update(links).where(*_at(tenant, hospital), links.c.ours == bindparam("of")), spelt)
 
 
 def stamps(tx: Transaction, tenant: str, hospital: str, theirs: Sequence[str]) -> dict[str, list[tuple[str, str]]]:

@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fhir_bridge import documents
+from fhir_bridge.hospital.entries import etag_of
 from fhir_bridge.hospital.seen import Seen, of_resource
 from fhir_bridge.store import links
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.sync import apply_whole, held
-from fhir_bridge.sync.apply_compare import says_the_same
+from fhir_bridge.sync.apply_compare import is_unchanged, says_the_same
 from fhir_bridge.sync.apply_record import Page, apply_record, seen_of
 from fhir_bridge.sync.bridge import Bridge
 
@@ -77,11 +79,12 @@ def _standing(one: Seen, known: Sequence[tuple[str, str]]) -> str:
 
 def _apply(page: Page, changed: Sequence[Seen]) -> dict[str, str]:
     """By the hospital's `Type/id`, what became of each. What changed of one record is applied together."""
-    shown = {one.theirs: one for one in changed}
+    outcomes = _unchanged(page, changed)
+    shown = {one.theirs: one for one in changed if one.theirs not in outcomes}
     rows = links.of_theirs(page.tx, page.tenant, page.hospital, list(shown))
     same = [row for row in rows if _says_the_same(page, row, shown[row.theirs or ""])]
     links.refresh(page.tx, [seen_of(row, shown[row.theirs or ""]) for row in same])
-    outcomes = {row.theirs or "": "decorated" for row in same}
+    outcomes |= {row.theirs or "": "decorated" for row in same}
     alike = {row.ours for row in same}
     rest = {row.ours: row for row in rows if row.ours not in alike}
     speakers = links.spoke_last(page.tx, page.tenant, page.hospital, list(rest))
@@ -97,6 +100,24 @@ def _apply(page: Page, changed: Sequence[Seen]) -> dict[str, str]:
     for (kind, id), fresh in groups.items():
         outcomes |= {fresh[ours].theirs: outcome for ours, outcome in apply_record(page, kind, id, fresh).items()}
     return outcomes
+
+
+def _unchanged(page: Page, changed: Sequence[Seen]) -> dict[str, str]:
+    """What is another version with the same words: most of what a pull shows. Nothing is read of it."""
+    shown = {one.theirs: one for one in changed if one.resource is not None}
+    known: dict[str, list[tuple[str, bytes | None]]] = {}
+    for ours, theirs, seen in links.last_shown(page.tx, page.tenant, page.hospital, list(shown)):
+        known.setdefault(theirs, []).append((ours, seen))
+    same = {
+        theirs: rows for theirs, rows in known.items() if all(seen and is_unchanged(seen, shown[theirs].resource or {}) for _, seen in rows)
+    }
+    rows = [
+        (ours, shown[theirs].version, etag_of(shown[theirs].version), documents.dumps(shown[theirs].resource))
+        for theirs, ours_ in same.items()
+        for ours, _ in ours_
+    ]
+    links.saw(page.tx, page.tenant, page.hospital, rows)
+    return dict.fromkeys(same, "decorated")
 
 
 def _says_the_same(page: Page, row: links.Link, one: Seen) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from fhir_bridge import documents
 from fhir_bridge.clinic.leaves import flat, schema_path
 from fhir_bridge.fhir.same import same
 from fhir_bridge.hospital.parts import Link
@@ -87,12 +88,18 @@ def read_sent(site: Site, kind: str, links: Mapping[str, Link]) -> Leaves:
     return read(site, kind, {key: replace(link, document=link.sent) for key, link in links.items() if link.sent}).leaves
 
 
+def is_unchanged(seen: bytes, document: Mapping[str, Any]) -> bool:
+    """Whether `document` is spelt as what was `seen`, but for what a server keeps for itself: told without reading either."""
+    before = documents.members(seen)
+    if before.keys() - _BOOKKEEPING != document.keys() - _BOOKKEEPING:
+        return False
+    return all(documents.dumps(value) == before[name] for name, value in document.items() if name not in _BOOKKEEPING)
+
+
 def says_the_same(site: Site, link: Link, document: dict[str, Any]) -> bool:
-    """Whether nothing that a template reads differs between what was seen before and `document`. Cheap: one resource, read alone."""
+    """Whether nothing that a template reads differs between what was seen before and `document`. One resource, read alone."""
     if link.document is None:
         return False
-    if all(link.document.get(name) == document.get(name) for name in {*link.document, *document} - _BOOKKEEPING):
-        return True
     before, after = (site.mapping.from_fhir([held.named(link, one)]) for one in (link.document, document))
     unread = any("." not in one.path for one in (*before.residue, *after.residue))
     return not unread and same(before.record, after.record) and before.links == after.links

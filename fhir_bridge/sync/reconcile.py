@@ -21,7 +21,7 @@ from fhir_bridge.store import audit, conflicts, links, pulls
 from fhir_bridge.store.pulls import Pull
 from fhir_bridge.sync import held
 from fhir_bridge.sync.apply import apply_page, is_older
-from fhir_bridge.sync.apply_compare import says_the_same
+from fhir_bridge.sync.apply_compare import is_unchanged, says_the_same
 from fhir_bridge.sync.apply_record import Page
 from fhir_bridge.sync.apply_whole import named
 from fhir_bridge.sync.bridge import Bridge, Hospital
@@ -153,11 +153,11 @@ def _word(work: _Work, row: links.Link, one: Seen) -> str:
     if one.resource is None:
         return "missing"
     older = is_older(one.version, row.version or "")
-    if (one.version and one.version == row.version) or (
-        not older and says_the_same(work.bridge.sites[work.tenant], held.link(row), one.resource)
-    ):
+    if one.version and one.version == row.version:
         return "same"
-    return "different"
+    unchanged = bool(row.seen) and is_unchanged(row.seen or b"", one.resource)
+    same = unchanged or says_the_same(work.bridge.sites[work.tenant], held.link(row), one.resource)
+    return "same" if same and not older else "different"
 
 
 def _look_for_more(work: _Work) -> None:
