@@ -21,6 +21,7 @@ from fhir_bridge.sync.pull_run import Run, Stop, log
 from fhir_bridge.sync.seen import Seen, of_resource
 
 MISSED = 2  # so often not found before it counts as deleted
+FEW = 5  # of a page may be documents that nobody foresaw
 UNSETTLED = "unsettled"
 
 Answers = Mapping[str, Seen | None]  # what the hospital answered when asked for one resource: None when it knows none
@@ -113,14 +114,21 @@ def _keep(run: Run, tx: Transaction, pull: Pull, found: Sorted, cursor: Mapping[
 
 
 def _apply(run: Run, tx: Transaction, found: Sorted) -> None:
-    """One resource that cannot be applied (a document nobody foresaw) keeps back itself, not its page: a person is told its name."""
+    """A resource that cannot be applied (a document nobody foresaw) keeps back itself, not its page: a person is told its name.
+
+    Where that happens to many of a page, the fault is ours: nothing of it is kept, and it is read again. Raises `Stop`.
+    """
     news = [*found.news.values(), *found.strangers]  # among the strangers may be what we wrote and never heard of
-    if news and _applied(run, tx, news) is not None:
-        for one in news:
-            if failed := _applied(run, tx, [one]):
-                found.rows.pop(one.theirs, None)
-                run.counts["not applied"] += 1
-                run.note(f"{one.theirs} could not be applied ({failed}); it is tried again while it is in the window")
+    if not news or _applied(run, tx, news) is None:
+        return
+    failed = {one.theirs: why for one in news if (why := _applied(run, tx, [one])) is not None}
+    if len(failed) > FEW:
+        why = ", ".join(sorted(set(failed.values())))
+        raise Stop(f"{news[0].type}: {len(failed)} resources of one page could not be applied ({why}); it is read again with the next pull")
+    for theirs, why in failed.items():
+        found.rows.pop(theirs, None)
+        run.counts["not applied"] += 1
+        run.note(f"{theirs} could not be applied ({why}); it is tried again while it is in the window")
 
 
 def _applied(run: Run, tx: Transaction, news: Sequence[Seen]) -> str | None:

@@ -53,3 +53,21 @@ def test_one_that_cannot_be_applied_is_named_and_the_others_are_applied(
     assert [state(bridge, each).version for each in (odd, fine)] == ["1", "2"]
     again = pulled(bridge, "Observation")
     assert (again.counts["changed"], state(bridge, odd).version) == (1, "2")
+
+
+def test_when_many_cannot_be_applied_the_fault_is_ours_and_the_page_is_read_again(
+    bridge: Bridge, hospital: Ward, session: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivered(bridge, session)
+    pulled(bridge)
+    changed = [change(hospital, "Observation", number=number, note=[{"text": "Looked at"}]) for number in range(pull_page.FEW + 1)]
+
+    def failing(*_: Any, **__: Any) -> Any:
+        raise KeyError("a value that must not be told")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pull_page, "apply_page", failing)
+        found = pulled(bridge, "Observation")
+    assert not found.whole
+    assert "6 resources of one page could not be applied (KeyError)" in found.notes[-1]
+    assert pulled(bridge, "Observation").counts["changed"] == len(changed)
