@@ -118,8 +118,8 @@ def of_theirs(tx: Transaction, tenant: str, hospital: str, theirs: Sequence[str]
     """The links of those of the hospital's `Type/id` that have one, in as few queries as the databases take."""
     found: list[Link] = []
     for part in _parts(theirs):
-        found += tx.every(Link, select(*_columns()).where(*_at(tenant, hospital), links.c.theirs.in_(part)).order_by(links.c.ours))
-    return found
+        found += tx.every(Link, select(*_columns()).where(*_at(tenant, hospital), links.c.theirs.in_(part)))
+    return sorted(found, key=lambda link: link.ours)  # here: asked for the order, SQLite walks all links of the hospital instead
 
 
 def page(tx: Transaction, tenant: str, hospital: str, *, after: str = "", limit: int = 100) -> list[Link]:
@@ -139,8 +139,8 @@ def last_shown(tx: Transaction, tenant: str, hospital: str, theirs: Sequence[str
     found: list[tuple[str, str, bytes | None]] = []
     for part in _parts(theirs):
         columns = select(links.c.ours, links.c.theirs, links.c.seen).where(*_at(tenant, hospital), links.c.theirs.in_(part))
-        found += [(row[0], row[1], row[2]) for row in tx.rows(columns.order_by(links.c.ours))]
-    return found
+        found += [(row[0], row[1], row[2]) for row in tx.rows(columns)]
+    return sorted(found, key=lambda row: row[0])
 
 
 def saw(tx: Transaction, tenant: str, hospital: str, rows: Sequence[tuple[str, str, str, bytes]]) -> None:
@@ -155,9 +155,9 @@ def stamps(tx: Transaction, tenant: str, hospital: str, theirs: Sequence[str]) -
     found: dict[str, list[tuple[str, str]]] = {}
     for part in _parts(theirs):
         columns = select(links.c.theirs, links.c.ours, links.c.version).where(*_at(tenant, hospital), links.c.theirs.in_(part))
-        for reference, ours, version in tx.rows(columns.order_by(links.c.ours)):
+        for reference, ours, version in tx.rows(columns):
             found.setdefault(reference, []).append((ours, version or ""))
-    return found
+    return {reference: sorted(known) for reference, known in found.items()}
 
 
 def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
