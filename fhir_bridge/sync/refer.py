@@ -63,6 +63,19 @@ def take(bridge: Bridge, client: Client, incoming: Incoming) -> Answer:
         raise
 
 
+def judge(bridge: Bridge, client: Client, incoming: Incoming) -> None:
+    """Raises what `take` would raise for a message that comes first; nothing is stored, and nothing is fetched."""
+    incoming.require_shape()
+    if refer_focus.address(incoming):
+        return
+    site = bridge.sites[client.tenant]
+    order = refer_read.read(site, incoming.document)
+    id = refer_read.number_of(client.id, order.placer)
+    patient = order.record["patient"] | {"id": refer_read.patient_number(order.record, id)}
+    if not order.taken_back:
+        read(site, "referral", _fresh(id, replace(order, record=order.record | {"patient": patient}), bridge.clock()))
+
+
 def take_fetched(bridge: Bridge, client: Client, incoming: Incoming, also: Alongside) -> str:
     """The number of the referral in a Task with what was fetched for it, which is stored now, together with what `also` writes.
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
 from flask import Blueprint, Response, g, request
 
-from fhir_bridge.errors import Refused
+from fhir_bridge.errors import Fault, Refused
+from fhir_bridge.fhir.outcome import operation_outcome
 from fhir_bridge.sync import refer
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.refer_answers import Answer
@@ -13,7 +15,7 @@ from fhir_bridge.sync.refer_shape import MESSAGE, ORDER, TASK, TRANSACTION, Inco
 from fhir_bridge.web import clinic_api, fhir_reads, intake
 from fhir_bridge.web.fhir_errors import VISIBLE
 from fhir_bridge.web.fhir_reply import PREFIX, base, preferred, refusal, reply, require_json_wanted
-from fhir_bridge.web.fhir_statement import statement
+from fhir_bridge.web.fhir_statement import VALIDATED, statement
 
 _JSON = ("application/fhir+json", "application/json", "text/json")
 #: address → the shape it takes
@@ -44,6 +46,8 @@ def blueprint(bridge: Bridge) -> Blueprint:
     receive = _receiver(bridge)
     for address, shape in ADDRESSES.items():
         routes.add_url_rule(address, f"post_{shape}", receive, methods=["POST"], strict_slashes=False)
+    for kind in VALIDATED:
+        routes.add_url_rule(f"/{kind}/$validate", f"validate_{kind}", _validator(bridge, kind), methods=["POST"])
     fhir_reads.register(routes, bridge)
     return routes
 
@@ -60,6 +64,32 @@ def _receiver(bridge: Bridge) -> Callable[[], Response]:
             return refusal(refused, refer.status_of(refused), refer.code_of(refused))
 
     return receive
+
+
+def _validator(bridge: Bridge, kind: str) -> Callable[[], Response]:
+    def validate() -> Response:
+        document, body = intake.read_object(request, media_types=_JSON)
+        if document.get("resourceType") == "Parameters":
+            document = _wrapped(document)
+        shape = kind if kind in (ORDER, TASK) else MESSAGE if document.get("type") == MESSAGE else TRANSACTION
+        try:
+            refer.judge(bridge, g.client, Incoming(shape, body, document, base()))
+        except Refused as refused:
+            return refusal(refused, HTTPStatus.OK, "invalid")
+        fine = [Fault("", "this would be taken as a referral; nothing was stored")]
+        return reply(Answer(HTTPStatus.OK, operation_outcome(fine, code="informational", severity="information")))
+
+    return validate
+
+
+def _wrapped(parameters: dict[str, Any]) -> dict[str, Any]:
+    """The resource in the Parameters of R4's $validate."""
+    said = parameters.get("parameter")
+    for one in said if isinstance(said, list) else []:
+        if isinstance(one, dict) and one.get("name") == "resource" and isinstance(one.get("resource"), dict):
+            found: dict[str, Any] = one["resource"]
+            return found
+    return {}
 
 
 def _said(name: str) -> str | None:

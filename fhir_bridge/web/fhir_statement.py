@@ -10,6 +10,9 @@ DATE = "2026-11-22"
 _HELD = ("read", "vread", "history-instance", "search-type")
 #: type → what can be done with it
 INTERACTIONS = {ORDER: ("create", *_HELD), TASK: ("create", *_HELD), PATIENT: ("read", "search-type")}
+#: what can be shown first, to hear whether it would be taken
+VALIDATED = (ORDER, TASK, "Bundle")
+_VALIDATE = {"name": "validate", "definition": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}
 _MESSAGING = "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message"
 _SECURITY_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 _SIGN_IN = (
@@ -38,7 +41,7 @@ def statement(base: str) -> dict[str, Any]:
                 "mode": "server",
                 "documentation": _RULES,
                 "security": {"service": [{"coding": [{"system": _SECURITY_SERVICE, "code": "SMART-on-FHIR"}]}], "description": _SIGN_IN},
-                "resource": [_resource(kind) for kind in INTERACTIONS],
+                "resource": [*(_resource(kind) for kind in INTERACTIONS), {"type": "Bundle", "operation": [_VALIDATE]}],
                 "interaction": [{"code": "transaction"}],
                 "operation": [{"name": "process-message", "definition": _MESSAGING}],
             }
@@ -52,6 +55,6 @@ def _resource(kind: str) -> dict[str, Any]:
     made |= {"readHistory": "vread" in can, "updateCreate": False, "conditionalCreate": "create" in can, "conditionalRead": "not-match"}
     named = [one for one in PARAMETERS if kind in one.types and "." not in one.name]  # a chain is not a parameter of its own
     made["searchParam"] = [{"name": one.name, "type": one.kind, "documentation": one.meaning} for one in named]
-    if kind == ORDER:
-        made["operation"] = [{"name": "referral-request", "definition": _MESSAGING}]
-    return made
+    operations = [_VALIDATE] if kind in VALIDATED else []
+    operations += [{"name": "referral-request", "definition": _MESSAGING}] if kind == ORDER else []
+    return made | ({"operation": operations} if operations else {})

@@ -88,6 +88,10 @@ ROUTES: Mapping[str, Route] = {
     "POST /fhir/ServiceRequest/$referral-request": _hospital("ServiceRequest.c", INTO_TENANT, body={}),
     "POST /fhir/Task": _hospital("Task.c", INTO_TENANT, body={}),
     **{
+        f"POST /fhir/{kind}/$validate": _hospital("ServiceRequest.c", "stores nothing and looks nothing up", body={})
+        for kind in ("ServiceRequest", "Task", "Bundle")
+    },
+    **{
         f"{line} /fhir/{kind}{place}": _hospital(f"{kind}.s", "finds only among the sender's own referrals")
         for kind in ("Patient", "ServiceRequest", "Task")
         for line, place in (("GET", ""), ("POST", "/_search"))

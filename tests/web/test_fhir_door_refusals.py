@@ -23,6 +23,7 @@ ALWAYS = {
     ("/fhir/", "POST"),
     ("/fhir/$process-message", "POST"),
     ("/fhir/ServiceRequest/$referral-request", "POST"),
+    *((f"/fhir/{kind}/$validate", "POST") for kind in ("ServiceRequest", "Task", "Bundle")),
 }
 #: what R4's http page has for each interaction
 PLACES: dict[str, Callable[[str], list[tuple[str, str]]]] = {
@@ -167,7 +168,9 @@ def test_the_statement_is_open_right_and_says_what_exists(stranger: FlaskClient)
     every = [(rule.rule, method) for rule in stranger.application.url_map.iter_rules() for method in rule.methods or ()]
     served = {(rule, method) for rule, method in every if rule.startswith("/fhir") and method not in ("HEAD", "OPTIONS")}
     served = {(rule, method) for rule, method in served if "/.well-known/" not in rule}  # SMART's, not FHIR's
-    told = ((one["type"], interaction["code"]) for one in rest["resource"] for interaction in one["interaction"])
+    told = ((one["type"], interaction["code"]) for one in rest["resource"] for interaction in one.get("interaction", []))
+    operations = {f"/fhir/{one['type']}/${told['name']}" for one in rest["resource"] for told in one.get("operation", [])}
+    assert operations == {rule for rule, _ in ALWAYS if "/$" in rule} - {"/fhir/$process-message"}
     assert served == ALWAYS | {place for kind, code in told for place in PLACES[code](kind)}
 
 
