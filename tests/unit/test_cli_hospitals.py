@@ -7,6 +7,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fhir_bridge.cli.group import command
+from fhir_bridge.sandbox.profile import load
+from fhir_bridge.sandbox.running import running
+from fhir_bridge.sandbox.server import create_app
 
 CASES = Path(__file__).parents[2] / "fixtures" / "cases"
 VISIT = str(CASES / "monitored-clinic-visit" / "session-1.json")
@@ -35,6 +38,24 @@ def test_the_plan_for_epic_has_no_transaction_no_conditional_create_and_no_encou
     (folded,) = [one for one in plan["folded"] if one["key"].startswith("Encounter/")]
     assert folded["into"].startswith("DocumentReference/")
     assert folded["into"] in {write["key"] for write in writes}
+
+
+@pytest.mark.parametrize("name", ["hapi", "oracle"])
+def test_the_plan_for_a_hospital_of_the_settings_is_made_of_what_its_server_says_now(run, monkeypatch, name: str):
+    with running(create_app(load(name))) as server:
+        monkeypatch.setenv("FHIR_BRIDGE_HOSPITAL", server.base_url)
+        live = run("plan", VISIT, "--hospital", "hospital", "--json")
+    assert live.exit_code == 0, live.output
+    rungs = {step["rung"] for step in json.loads(live.stdout)["steps"]}
+    assert ("transaction" in rungs) == (name == "hapi")
+
+
+def test_a_plan_for_a_hospital_that_does_not_answer_or_is_not_set_says_so(run):
+    silent = run("plan", VISIT, "--hospital", "hospital")
+    assert (silent.exit_code, silent.stdout) == (1, "")
+    assert "CapabilityStatement could not be read" in silent.output
+    unknown = run("plan", VISIT, "--hospital", "nowhere")
+    assert (unknown.exit_code, "known: hospital" in unknown.output) == (1, True)
 
 
 def test_keys_are_made_once_shown_and_rotated(run):
