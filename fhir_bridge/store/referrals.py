@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import bindparam, insert, or_, select
 
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.referral_tables import referrals, referrals_raw
@@ -81,11 +81,6 @@ def messages_of(tx: Transaction, tenant: str, referral: str) -> list[Message]:
 def stand(tx: Transaction, standing: Standing) -> bool:
     """A new referral; harmless for one that is there. True if it was new."""
     return tx.insert_or_ignore(referrals, **{name: getattr(standing, name) for name in Standing.__slots__})
-
-
-def move(tx: Transaction, tenant: str, id: str, status: str) -> None:
-    """Where the referral stands from now on."""
-    tx.execute(update(referrals).where(referrals.c.tenant == tenant, referrals.c.id == id).values(status=status))
 
 
 def standing(tx: Transaction, tenant: str, id: str) -> Standing | None:
