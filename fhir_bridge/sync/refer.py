@@ -156,13 +156,14 @@ def _store(bridge: Bridge, client: Client, incoming: Incoming, order: refer_read
     record = arrival.record
     found = answers.held(site, record, now)
     answer = _answer(bridge, incoming, order, found, created=stored is None)
+    message = _message(bridge, client, incoming, now=now, referral=id, answer=answer)
 
     def alongside(tx: Transaction) -> None:
         _stand(tx, client, record, found)
         if not order.taken_back:
             matches.put(tx, match)
         also(tx, id, found)
-        referrals.keep(tx, _message(bridge, client, incoming, now=tx.now, referral=id, answer=answer))
+        referrals.keep(tx, message)
 
     if stored and stored.document == arrival.document:
         return _again(bridge, client, incoming, id) or answer

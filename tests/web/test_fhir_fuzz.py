@@ -110,7 +110,7 @@ CORPUS: dict[str, bytes] = {
 }
 
 
-@pytest.mark.parametrize("address", [ADDRESS["service-request"], ADDRESS["transaction"], ADDRESS["message"]])
+@pytest.mark.parametrize("address", [*ADDRESS.values(), "/fhir/Bundle/$validate"])
 def test_the_corpus_of_damage_is_answered_in_fhir(hospital: FlaskClient, address: str):
     for name, body in CORPUS.items():
         answer = hospital.post(address, data=body, content_type=JSON)
