@@ -25,7 +25,8 @@ class Applied:
 
     `echo`: our own write, or seen before · `older` than what was seen before · `decorated`: another version that says the same to us
     · `applied`: a version of the clinic's record · `conflict`: a field that is not the hospital's, or that both changed · `deleted`,
-    `retracted`, `merged`, `duplicate`: a card for a person · `adopted`: ours, its answer was lost · `stranger`: not a resource of ours.
+    `retracted`, `merged`, `duplicate`: a card for a person · `adopted`: ours, its answer was lost · `left` behind: no record of the
+    clinic speaks of it any more · `stranger`: not a resource of ours.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -91,7 +92,10 @@ def _apply(page: Page, changed: Sequence[Seen]) -> dict[str, str]:
     groups: dict[tuple[str, str], dict[str, Seen]] = {}
     for ours, row in rest.items():
         one = shown[row.theirs or ""]
-        if (special := apply_whole.happened(page, row, one)) is not None:
+        if ours not in speakers:
+            links.refresh(page.tx, [seen_of(row, one)])
+            outcomes[one.theirs] = "left"
+        elif (special := apply_whole.happened(page, row, one)) is not None:
             what, theirs = special
             apply_whole.tell(page, row, one, what=what, theirs=theirs, speaker=speakers[ours])
             outcomes[one.theirs] = what

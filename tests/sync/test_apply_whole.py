@@ -1,5 +1,6 @@
 """What happens to whole resources, to fields that several resources say, and to records of every kind."""
 
+from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
@@ -9,6 +10,11 @@ from hand import change, open_conflicts, pulled, record
 from ward import CASES, CLINIC, Clock, Ward, post, work
 
 from fhir_bridge import documents
+from fhir_bridge.hospital.client import Client
+from fhir_bridge.sandbox.profile import load
+from fhir_bridge.sandbox.running import running
+from fhir_bridge.sandbox.server import create_app
+from fhir_bridge.sandbox.store import Store as Chart
 from fhir_bridge.store import links
 from fhir_bridge.sync import accept, conflicts
 from fhir_bridge.sync.bridge import Bridge
@@ -127,3 +133,29 @@ def test_a_resource_changed_in_turn_by_both_sides_is_frozen_until_a_person_looke
     clock.now += timedelta(minutes=5)
     work(bridge)
     assert follow_up(hospital)["created"] == "2026-03-02T14:00:00-05:00"
+
+
+def test_what_no_record_speaks_of_any_more_changes_nothing(bridge: Bridge, hospital: Ward, sent: Session) -> None:
+    (ours,) = [f"Appointment/{one['id']}" for one in hospital.held("Appointment") if one["id"] == follow_up(hospital)["id"]]
+    with bridge.store.transaction() as tx:
+        links.leave(tx, "default", "general", [ours], kind="session", record_id=sent["id"])
+    change(hospital, "Appointment", lambda one: one.update(status="noshow"), id=follow_up(hospital)["id"])
+    assert pulled(bridge, hospital)["left"] == 1
+    assert record(bridge, "session", sent["id"])["version"] == 1
+
+
+def test_another_hospital_gets_what_one_changed_by_the_ordinary_way(bridge: Bridge, hospital: Ward, session: Session) -> None:
+    chart = Chart()
+    with running(create_app(load("hapi"), store=chart)) as server:
+        north = replace(bridge.hospitals["general"], name="north", client=Client(server.base_url), known={})
+        site = replace(bridge.sites["default"], hospitals=("general", "north"))
+        both = replace(bridge, sites={"default": site}, hospitals={**bridge.hospitals, "north": north})
+        post(both, session)
+        work(both)
+        change(hospital, "Patient", lambda one: one["name"][0].update(family="Synthetic-Married"))
+        pulled(both, hospital)
+        work(both)
+        with chart.draft() as draft:
+            (patient,) = [one.document for one in draft.every("Patient") if one.document]
+        assert patient["name"][0]["family"] == "Synthetic-Married"
+        assert pulled(both, hospital)["applied"] == 0
