@@ -54,6 +54,11 @@ def failed(tx: Transaction, tenant: str) -> list[Fetch]:
     return tx.every(Fetch, _fetches().where(fetches.c.tenant == tenant, fetches.c.state == "failed").order_by(fetches.c.received_at))
 
 
+def is_due(tx: Transaction) -> bool:
+    """Whether any is; who only looks does not hold the database."""
+    return tx.first(select(fetches.c.id).where(fetches.c.state == "waiting", fetches.c.next_at <= tx.now).limit(1)) is not None
+
+
 def claim(tx: Transaction, *, seconds: int) -> Fetch | None:
     """The one that has been due the longest, nobody else's for `seconds`; its `tries` are the claim's number."""
     now = tx.now

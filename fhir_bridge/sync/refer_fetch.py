@@ -61,6 +61,9 @@ class _Wanted:
 
 def fetch_due(bridge: Bridge) -> bool:
     """Fetch the order that has been due the longest; False when none is."""
+    with bridge.store.reading() as tx:
+        if not fetches.is_due(tx):
+            return False
     with bridge.store.transaction() as tx:
         claimed = fetches.claim(tx, seconds=LEASE_SECONDS)
     if claimed is None:

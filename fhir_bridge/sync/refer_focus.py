@@ -4,6 +4,7 @@ Only at the origin the sender's client may name, or at the hospital it is. Until
 sender reads so at the Task.
 """
 
+import re
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -23,6 +24,8 @@ from fhir_bridge.sync.refer_shape import TASK, Incoming
 #: what the sender reads at its Task while there is no referral yet: Task.status, and why in words
 TOLD = {"waiting": ("received", "the order is being fetched"), "failed": ("failed", "the order could not be fetched")}
 
+_ORDER = re.compile(r"https?://[^/?#@\s]+(/[A-Za-z0-9._~-]+)*/ServiceRequest/[A-Za-z0-9.-]{1,64}", re.ASCII)
+
 
 def address(incoming: Incoming) -> str | None:
     """Where the Task's order is, when it is not in the Task."""
@@ -34,8 +37,10 @@ def address(incoming: Incoming) -> str | None:
 
 def begin(bridge: Bridge, client: Client, incoming: Incoming, url: str) -> Answer:
     """Store the Task and answer; the same Task again gets the same answer. Raises `Refused` for an address it may not name."""
-    if not url.rpartition("/")[0].endswith("/ServiceRequest"):
-        raise Refused([Fault("Task.focus", "must be a ServiceRequest")])
+    if not _ORDER.fullmatch(url) or "/." in url:
+        raise Refused(
+            [Fault("Task.focus", "must be the address of a ServiceRequest, like https://fhir.hospital.example/r4/ServiceRequest/1")]
+        )
     with bridge.store.transaction() as tx:
         if not allowed(bridge, tx, client, url):
             why = "is at an address that this client may not name; ask the clinic to allow its origin, or send the order with the Task"

@@ -114,6 +114,15 @@ def test_an_address_the_client_may_not_name_is_refused_and_kept(allowed: Bridge,
     assert sender.calls == []
 
 
+@pytest.mark.parametrize(
+    "path", ["/Observation/1", "/ServiceRequest", "/ServiceRequest/1?x=/ServiceRequest/1", "/r4/../ServiceRequest/1", "/ServiceRequest/a b"]
+)
+def test_an_address_of_something_else_is_refused(allowed: Bridge, sender: Desk, path: str) -> None:
+    with pytest.raises(Refused, match=r"Task\.focus"):
+        push(allowed, apart(sender.url)[0] | {"focus": {"reference": f"{sender.url}{path}"}})
+    assert sender.calls == []
+
+
 def test_nothing_is_fetched_from_elsewhere_than_the_orders_own_server(allowed: Bridge, sender: Desk) -> None:
     order = sender.documents["/ServiceRequest/order"]
     sender.documents["/ServiceRequest/order"] = order | {"supportingInfo": [{"reference": "https://evil.example/fhir/DocumentReference/1"}]}
