@@ -230,7 +230,7 @@ def _write_down(work: _Work, result: Reconciled, who: str) -> None:
 def _watermarks(work: _Work) -> dict[str, datetime | None]:
     """By type: up to when, by the hospital's clock, a pull has seen everything."""
     with work.bridge.store.reading() as tx:
-        rows = pulls.listing(tx, work.tenant, work.hospital.name)
+        rows = [pulls.of(tx, work.tenant, work.hospital.name, type) for type in TYPES]
     return {row.type: row.watermark or row.finished_at for row in rows}
 
 
