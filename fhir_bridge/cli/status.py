@@ -80,5 +80,6 @@ def _hospital(hospital: dict[str, Any]) -> str:
     paused = f"; paused: {hospital['paused']['why']}" if "paused" in hospital else ""
     changed = "".join(f"\n    {line}" for line in hospital.get("statement", {}).get("changes", ()))
     changed = f"\n  its CapabilityStatement changed at {hospital['statement']['changed_at']}:{changed}" if changed else ""
+    changed += "".join(f"\n  not read since {one['since']}: {one['why']}" for one in hospital.get("frozen", ()))
     missing = "" if hospital["configured"] else "; not configured any more"
     return f"{hospital['tenant']} → {hospital['hospital']}: {waiting}{out}{paused}{missing}{changed}"

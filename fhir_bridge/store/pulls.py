@@ -70,6 +70,12 @@ def listing(tx: Transaction, tenant: str, hospital: str | None = None) -> list[P
     return tx.every(Pull, found.order_by(table.c.hospital, table.c.type))
 
 
+def frozen(tx: Transaction, tenant: str | None = None) -> list[Pull]:
+    """Every type that waits for a person, of one tenant or of all."""
+    found = _select().where(table.c.frozen_at.is_not(None), *([table.c.tenant == tenant] if tenant else []))
+    return tx.every(Pull, found.order_by(table.c.tenant, table.c.hospital, table.c.type))
+
+
 def lease(tx: Transaction, tenant: str, hospital: str, type: str, *, holder: str, seconds: float) -> Pull | None:
     """Takes the type for `seconds`; None while another puller holds it."""
     tx.insert_or_ignore(table, tenant=tenant, hospital=hospital, type=type)

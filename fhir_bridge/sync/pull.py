@@ -7,8 +7,8 @@ has looked; everything else that goes wrong ends the reading of one type, is sai
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import assert_never
 
 from fhir_bridge.errors import Fault, Refused
@@ -90,28 +90,6 @@ def thaw(bridge: Bridge, *, tenant: str, hospital: str, type: str, who: str, why
             tx, tenant=tenant, actor=who, action="thaw", subject=f"hospital/{hospital}",
             detail={"type": type, "why": why}, now=tx.now, key=bridge.audit_key,
         )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How one type stands, for `status`: when it was last read to its end, and whether it is frozen."""
-
-    hospital: str
-    type: str
-    finished_at: datetime | None
-    frozen_at: datetime | None = None
-    frozen_why: str | None = None
-    reading: bool = field(default=False)
-
-
-def readings(bridge: Bridge, *, tenant: str) -> list[Reading]:
-    """Every type that was ever pulled."""
-    with bridge.store.reading() as tx:
-        now, rows = tx.now, pulls.listing(tx, tenant)
-    return [
-        Reading(row.hospital, row.type, row.finished_at, row.frozen_at, row.frozen_why, bool(row.lease_until and row.lease_until > now))
-        for row in rows
-    ]
 
 
 def _known(bridge: Bridge, tenant: str, hospital: str) -> Hospital:

@@ -7,12 +7,13 @@ from fhir_bridge import documents
 from fhir_bridge.clinic.leaves import schema_path
 from fhir_bridge.errors import Fault
 from fhir_bridge.hospital.cards import card
-from fhir_bridge.store import conflicts, dead_letters, hospitals, links, outbox, records
+from fhir_bridge.store import conflicts, dead_letters, hospitals, links, outbox, pulls, records
 from fhir_bridge.store.conflicts import Conflict
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.dead_letters import BlockedLane
 from fhir_bridge.store.links import Link
 from fhir_bridge.store.outbox import Attempt, Delivery
+from fhir_bridge.store.pulls import Pull
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.routes import MESSAGES
 from fhir_bridge.sync.statement import changes
@@ -45,7 +46,9 @@ def _conflict(one: Conflict) -> dict[str, Any]:
 
 
 def overview(bridge: Bridge, *, tenant: str | None = None) -> dict[str, Any]:
-    """Per hospital: configured or not, open deliveries by state, breaker and pause; and every lane that stands still, with the reason."""
+    """Per hospital: configured or not, open deliveries by state, breaker, pause, types whose reading is frozen; and every lane that
+    stands still, with the reason.
+    """
     with bridge.store.reading() as tx:
         now = tx.now
         counts = dead_letters.counts(tx)
@@ -53,11 +56,13 @@ def overview(bridge: Bridge, *, tenant: str | None = None) -> dict[str, Any]:
         blocked = dead_letters.blocked_lanes(tx, tx.now, tenant)
         dead = dead_letters.dead(tx, tenant)
         statements = {key: kept for key in known if (kept := hospitals.statement(tx, *key))}
+        frozen = pulls.frozen(tx, tenant)
     configured = {(site.name, name) for site in bridge.sites.values() for name in site.hospitals if tenant in (None, site.name)}
     return {
         "hospitals": [
             _hospital(*key, known=known.get(key), counts=counts, configured=key in configured or key[1].startswith(MESSAGES))
             | _statement(bridge, key[1], statements.get(key))
+            | _frozen([row for row in frozen if (row.tenant, row.hospital) == key])
             for key in sorted(configured | known.keys())
         ],
         "blocked": [_blocked(lane, now) for lane in blocked],
@@ -83,6 +88,12 @@ def not_kept(bridge: Bridge, *, tenant: str, kind: str, id: str) -> list[dict[st
         }
         for link, verdict in lost
     ]
+
+
+def _frozen(rows: list[Pull]) -> dict[str, Any]:
+    """The types a pull does not read any more, until a person has looked; nothing where there is none."""
+    told = [{"type": row.type, "since": row.frozen_at.isoformat(), "why": row.frozen_why} for row in rows if row.frozen_at]
+    return {"frozen": told} if told else {}
 
 
 def _newest(deliveries: list[Delivery]) -> list[Delivery]:

@@ -9,9 +9,9 @@ from ward import Clock, Ward, post, work
 
 from fhir_bridge.errors import Refused
 from fhir_bridge.store import audit, hospitals
-from fhir_bridge.sync import hospital_state
+from fhir_bridge.sync import hospital_state, status
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.pull import readings, thaw
+from fhir_bridge.sync.pull import thaw
 
 __all__ = ["hospital"]
 WAYS = {"history": frozenset[str](), "window": NO_HISTORY, "sweep": NO_WINDOW}
@@ -23,8 +23,8 @@ def restored(request: pytest.FixtureRequest, bridge: Bridge, hospital: Ward, clo
     delivered(bridge, session)
     asked = narrowed(bridge, WAYS[request.param])
     backup = len(hospital.chart.log)
-    for status in ("pending", "waitlist"):
-        changed = change(hospital, "Appointment", status=status)
+    for word in ("pending", "waitlist"):
+        changed = change(hospital, "Appointment", status=word)
     pulled(asked)
     assert state(asked, changed).version == "3"
     clock.pass_(minutes=7)
@@ -39,8 +39,8 @@ def test_the_type_is_frozen_and_deliveries_are_paused(restored: tuple[Bridge, st
     assert not found.whole
     [said] = [note for note in found.notes if "restored from a backup" in note]
     assert said.startswith("Appointment went back to an older version")
-    [row] = [row for row in readings(bridge, tenant="default") if row.frozen_at]
-    assert row.type == "Appointment"
+    [frozen] = status.overview(bridge)["hospitals"][0]["frozen"]
+    assert (frozen["type"], frozen["why"]) == ("Appointment", said.split(" Reading it")[0])
     with bridge.store.reading() as tx:
         assert hospitals.of(tx, "default", "general").paused_by == "pull"
         assert [entry.action for entry in audit.of_subject(tx, "default", "hospital/general")][-1] == "frozen"
