@@ -13,18 +13,19 @@ from fhir_bridge.sync import status
 
 @click.command("status")
 @click.argument("record", required=False)
-@click.option("--kept", is_flag=True, help="Only what a hospital changed, dropped or does not show of RECORD.")
+@click.option("--kept", is_flag=True, help="Only what a hospital changed, dropped or does not show: of RECORD, or of every record.")
 @site_option
 @json_option
 def command(record: str | None, kept: bool, site: str, as_json: bool) -> None:
     """Print what waits and what is stuck; with RECORD (a session's id), how far it came and what each hospital kept."""
     bridge = bootstrap.bridge(Settings.from_environ())
-    if record is None:
+    if kept:
+        of_one = status.not_kept(bridge, tenant=site, kind="session", id=record) if record else None
+        found_kept = list(status.all_not_kept(bridge, tenant=site)) if of_one is None else of_one
+        emit(found_kept, as_json=as_json, text=lambda: "\n".join(map(_not_kept, found_kept)) or "Everything that was sent was kept.")
+    elif record is None:
         overview = status.overview(bridge)
         emit(overview, as_json=as_json, text=lambda: _overview(overview))
-    elif kept:
-        found_kept = status.not_kept(bridge, tenant=site, kind="session", id=record)
-        emit(found_kept, as_json=as_json, text=lambda: "\n".join(map(_not_kept, found_kept)) or "Everything that was sent was kept.")
     else:
         if (found := status.of_record(bridge, tenant=site, kind="session", id=record)) is None:
             raise Refused([Fault("record", "the site has no session of this id")])

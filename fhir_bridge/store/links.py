@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, or_, select, tuple_, update
 
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.records import Stored
@@ -162,6 +162,13 @@ def stamps(tx: Transaction, tenant: str, hospital: str, theirs: Sequence[str]) -
 
 def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
     return (names[at : at + _AT_ONCE] for at in range(0, len(names), _AT_ONCE))
+
+
+def judged(tx: Transaction, tenant: str, *, after: tuple[str, str], limit: int) -> list[Link]:
+    """The first `limit` links with a verdict behind `after` (hospital, our `Type/uuid`), in this order."""
+    behind = tuple_(links.c.hospital, links.c.ours) > after
+    found = select(*_columns()).where(links.c.tenant == tenant, links.c.kept.is_not(None), behind)
+    return tx.every(Link, found.order_by(links.c.hospital, links.c.ours).limit(limit))
 
 
 def _at(tenant: str, hospital: str) -> Sequence[ColumnElement[bool]]:

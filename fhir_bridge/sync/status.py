@@ -1,5 +1,6 @@
 """How it stands: one record's way to each hospital, and, for all, what waits, what is stuck and why. Reads only."""
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -76,8 +77,23 @@ def not_kept(bridge: Bridge, *, tenant: str, kind: str, id: str) -> list[dict[st
     `{hospital, ours, theirs, visible, changed, dropped, left_out}`: paths, never values.
     """
     with bridge.store.reading() as tx:
-        verdicts = [(link, documents.loads(link.kept)) for link in links.of_record(tx, tenant, kind, id) if link.kept]
-    lost = [(link, verdict) for link, verdict in verdicts if not verdict.get("whole") or verdict.get("left_out")]
+        return _lost(links.of_record(tx, tenant, kind, id))
+
+
+def all_not_kept(bridge: Bridge, *, tenant: str, page: int = 500) -> Iterator[dict[str, Any]]:
+    """The same of every record of the site, by hospital and resource; read `page` resources at a time."""
+    after = ("", "")
+    while True:
+        with bridge.store.reading() as tx:
+            found = links.judged(tx, tenant, after=after, limit=page)
+        yield from _lost(found)
+        if len(found) < page:
+            return
+        after = found[-1].hospital, found[-1].ours
+
+
+def _lost(found: Iterable[links.Link]) -> list[dict[str, Any]]:
+    verdicts = [(link, documents.loads(link.kept)) for link in found if link.kept]
     return [
         {
             "hospital": link.hospital,
@@ -86,7 +102,8 @@ def not_kept(bridge: Bridge, *, tenant: str, kind: str, id: str) -> list[dict[st
             "visible": verdict.get("visible", True),
             **{name: verdict.get(name, []) for name in ("changed", "dropped", "left_out")},
         }
-        for link, verdict in lost
+        for link, verdict in verdicts
+        if not verdict.get("whole") or verdict.get("left_out")
     ]
 
 

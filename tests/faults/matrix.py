@@ -166,7 +166,8 @@ def main() -> int:
                 found.append((cell, play(cell, forks, f"sqlite:///{database}", own)))
             except AssertionError as error:
                 found.append((cell, f"failed: {error}"[:200]))
-            print(*wrong(found[-1:]), file=sys.stderr, flush=True)
+            for line in wrong(found[-1:]):
+                print(line, file=sys.stderr, flush=True)
             shutil.rmtree(own)
     shutil.rmtree(folder)
     bad = wrong(found)

@@ -71,3 +71,16 @@ def test_what_waits_for_a_stay_to_end_goes_on_by_itself_when_it_has(rig: Callabl
     assert here.held()["Encounter"] == len(days) + 1
     again = here.work()
     assert again == 0
+
+
+def test_what_was_not_kept_of_all_records_is_told_page_by_page_and_of_each_record_the_same(rig: Callable[..., Rig], visit: Doc) -> None:
+    here = rig("oracle")
+    told = [visit | {"id": f"S-{number}", "patient": visit["patient"] | {"id": f"P-{number}"}} for number in range(2)]
+    for session in told:
+        here.deliver(session)
+    each = [one for session in told for one in not_kept(here, session)]
+    pages = [list(status.all_not_kept(here.bridge, tenant="default", page=page)) for page in (3, 10_000)]
+    assert pages[0] == pages[1]
+    assert len(pages[0]) == len(each) > 3
+    assert {one["ours"] for one in pages[0]} == {one["ours"] for one in each}
+    assert list(status.all_not_kept(here.bridge, tenant="another")) == []
