@@ -6,7 +6,8 @@ same content three times, 10 000 pages, the deadline. What is then to be done is
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from fhir_bridge.hospital import pages
@@ -42,18 +43,20 @@ class Crawl:
     _same: int = 0
 
     def __iter__(self) -> Iterator[Page | Trouble]:
-        """Each page; the last item is a page without `next`, or the trouble."""
-        with ThreadPoolExecutor(1, thread_name_prefix="pages") as ahead:
-            coming: Future[Page | Trouble] | None = ahead.submit(self._read, self.first, self.onward)
-            while coming is not None:
-                found, coming = self._looked_at(coming.result()), None
-                if isinstance(found, Page) and found.next is not None:
-                    if trouble := self._stop(found.next):
-                        yield found
-                        yield trouble
-                        return
-                    coming = ahead.submit(self._read, pages.onward(found.next), True)
+        """Each page; the last item is a page without `next`, or the trouble. One page alone needs no second connection."""
+        found = self._looked_at(self._read(self.first, self.onward))
+        with ExitStack() as opened:
+            ahead: ThreadPoolExecutor | None = None
+            while isinstance(found, Page) and found.next is not None:
+                if trouble := self._stop(found.next):
+                    yield found
+                    yield trouble
+                    return
+                ahead = ahead or opened.enter_context(ThreadPoolExecutor(1, thread_name_prefix="pages"))
+                coming = ahead.submit(self._read, pages.onward(found.next), True)
                 yield found
+                found = self._looked_at(coming.result())
+            yield found
 
     def _read(self, call: Call, onward: bool) -> Page | Trouble:
         found = pages.read(self.client, call, type=self.type, bases=self.bases)
