@@ -74,9 +74,10 @@ def open_(tx: Transaction, conflict: Conflict) -> bool:
 
 
 def close(tx: Transaction, conflict: Conflict, *, state: str, now: datetime, by: str | None = None, why: str | None = None) -> bool:
-    """End an open conflict: `settled` by itself, else `kept-ours` or `took-theirs` by a person. False when it is not open any more."""
-    this = and_(conflicts.c.tenant == conflict.tenant, conflicts.c.id == conflict.id, conflicts.c.state == "open")
-    return tx.execute(update(conflicts).where(this).values(state=state, changed_at=now, decided_by=by, why=why)).rowcount == 1
+    """End a conflict: `settled` by itself, else `kept-ours` or `took-theirs` by a person. False when it changed since it was read."""
+    this = and_(conflicts.c.tenant == conflict.tenant, conflicts.c.id == conflict.id, conflicts.c.state == conflict.state)
+    decided = {"decided_by": by, "why": why} if by else {}
+    return tx.execute(update(conflicts).where(this).values(state=state, changed_at=now, **decided)).rowcount == 1
 
 
 def by_id(tx: Transaction, tenant: str, id: str) -> Conflict | None:

@@ -15,7 +15,7 @@ from fhir_bridge.store import links
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.sync import apply_whole, held
 from fhir_bridge.sync.apply_compare import is_unchanged, says_the_same
-from fhir_bridge.sync.apply_record import Page, apply_record, seen_of
+from fhir_bridge.sync.apply_record import Page, apply_record, back_again, seen_of
 from fhir_bridge.sync.bridge import Bridge
 
 
@@ -80,13 +80,15 @@ def _standing(one: Seen, known: Sequence[tuple[str, str]]) -> str:
 
 def _apply(page: Page, changed: Sequence[Seen]) -> dict[str, str]:
     """By the hospital's `Type/id`, what became of each. What changed of one record is applied together."""
-    outcomes = _unchanged(page, changed)
+    unchanged = _unchanged(page, changed)
+    outcomes = dict.fromkeys(unchanged.values(), "decorated")
     shown = {one.theirs: one for one in changed if one.theirs not in outcomes}
     rows = links.of_theirs(page.tx, page.tenant, page.hospital, list(shown))
     same = [row for row in rows if _says_the_same(page, row, shown[row.theirs or ""])]
     links.refresh(page.tx, [seen_of(row, shown[row.theirs or ""]) for row in same])
     outcomes |= {row.theirs or "": "decorated" for row in same}
     alike = {row.ours for row in same}
+    back_again(page, [*alike, *unchanged])
     rest = {row.ours: row for row in rows if row.ours not in alike}
     speakers = links.spoke_last(page.tx, page.tenant, page.hospital, list(rest))
     groups: dict[tuple[str, str], dict[str, Seen]] = {}
@@ -107,7 +109,7 @@ def _apply(page: Page, changed: Sequence[Seen]) -> dict[str, str]:
 
 
 def _unchanged(page: Page, changed: Sequence[Seen]) -> dict[str, str]:
-    """What is another version with the same words: most of what a pull shows. Nothing is read of it."""
+    """What is another version with the same words, most of what a pull shows: our key to theirs. Nothing is read of it."""
     shown = {one.theirs: one for one in changed if one.resource is not None}
     known: dict[str, list[tuple[str, bytes | None]]] = {}
     for ours, theirs, seen in links.last_shown(page.tx, page.tenant, page.hospital, list(shown)):
@@ -121,7 +123,7 @@ def _unchanged(page: Page, changed: Sequence[Seen]) -> dict[str, str]:
         for ours, _ in ours_
     ]
     links.saw(page.tx, page.tenant, page.hospital, rows)
-    return dict.fromkeys(same, "decorated")
+    return {ours: theirs for theirs, ours_ in same.items() for ours, _ in ours_}
 
 
 def _says_the_same(page: Page, row: links.Link, one: Seen) -> bool:

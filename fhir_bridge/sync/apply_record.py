@@ -161,10 +161,18 @@ def _note_word(page: Page, ours: str, path: str, *, value: Any, before: Any) -> 
 
 def _settle(page: Page, ours: Leaves, theirs: Mapping[str, Leaves]) -> None:
     """Differences that are none any more are over, without anybody's doing. `theirs` is by our key."""
-    for one in conflicts.holding(page.tx, page.tenant, page.hospital, list(theirs)):
-        gone = one.what == "field" and compare.equal(ours.get(one.path, NOTHING), theirs[one.ours].get(one.path, NOTHING))
-        if one.state == "open" and (gone or one.what in ("deleted", "retracted")):
+    for one in back_again(page, list(theirs)):
+        if one.what == "field" and compare.equal(ours.get(one.path, NOTHING), theirs[one.ours].get(one.path, NOTHING)):
             settle(page, one)
+
+
+def back_again(page: Page, keys: list[str]) -> list[Conflict]:
+    """What was deleted or taken back and says something again is written again, also when a person let it go; returns the rest."""
+    held_ = conflicts.holding(page.tx, page.tenant, page.hospital, keys) if keys else []
+    for one in held_:
+        if one.what in ("deleted", "retracted"):
+            settle(page, one)
+    return [one for one in held_ if one.what not in ("deleted", "retracted")]
 
 
 def settle(page: Page, conflict: Conflict) -> None:

@@ -145,7 +145,7 @@ def _take_theirs(bridge: Bridge, tx: Transaction, one: Conflict, who: str, why: 
 
 
 def _decide(page: Page, one: Conflict, *, state: str, action: str, who: str, why: str) -> None:
-    if not conflicts.close(page.tx, one, state=state, now=page.tx.now, by=who, why=why or None):
+    if one.state != "open" or not conflicts.close(page.tx, one, state=state, now=page.tx.now, by=who, why=why or None):
         raise Decided("the conflict is not open any more")
     told = {"of": f"{one.kind}/{one.record_id}", "what": one.what}
     tell(page, actor=who, action=action, id=one.id, detail=told | ({"why": why} if why else {}))

@@ -176,6 +176,21 @@ def test_a_deletion_that_is_let_stand_is_not_asked_about_again_and_not_undone(br
     assert gone not in {one["id"] for one in hospital.held("Observation")}
 
 
+def test_what_the_hospital_brings_back_after_a_deletion_is_written_again(bridge: Bridge, hospital: Ward, sent: Session) -> None:
+    back = heart_rates(hospital)[0]
+    delete(hospital, "Observation", str(back["id"]))
+    pulled(bridge, hospital)
+    conflicts.take_theirs(bridge, tenant="default", id=open_conflicts(bridge)[0].id, who="anna")
+    with hospital.chart.draft() as draft:
+        draft.write("Observation", str(back["id"]), document=back | {"note": [{"text": "restored"}]}, method="PUT")
+    pulled(bridge, hospital)
+    readings = [sent["readings"][0] | {"heart_rate": 99}, *sent["readings"][1:]]
+    post(bridge, next_version(sent, readings=readings))
+    work(bridge)
+    held = next(one for one in hospital.held("Observation") if one["id"] == back["id"])
+    assert held["valueQuantity"]["value"] == 99
+
+
 def test_a_merged_patient_is_a_card_and_what_follows_once_confirmed_goes_to_the_other(
     bridge: Bridge, hospital: Ward, sent: Session
 ) -> None:
