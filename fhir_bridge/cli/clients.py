@@ -15,7 +15,7 @@ from fhir_bridge.settings import Settings
 from fhir_bridge.store import clients
 from fhir_bridge.store.clients import Client, Held
 from fhir_bridge.store.senders import Sender
-from fhir_bridge.sync import sign_in_clients
+from fhir_bridge.sync.clients import registry
 
 
 @click.group("clients")
@@ -45,10 +45,10 @@ def add(
     bridge = bootstrap.bridge(settings)
     with bridge.store.reading() as tx:
         client = Client(site, id, name or id, kind, tx.now, scopes=may, networks=calls)
-    shown = sign_in_clients.register(
+    shown = registry.register(
         bridge, client, means, by=getpass.getuser(), alongside=lambda tx: keep(tx, settings, Sender(site, id, **sender), kind=kind)
     )
-    if jwks_url and not sign_in_clients.readable(bridge, client):
+    if jwks_url and not registry.readable(bridge, client):
         say("No public keys of use can be read at this address yet; it is asked again when the client signs in.")
     told = {"site": site, "id": id, "kind": kind, **shown, **({"client_id": id} if means.by_public_keys else {})}
     emit(told, as_json=as_json, text=lambda: "\n".join(shown.values()) or f"{id} signs in with its own keys")
@@ -77,7 +77,7 @@ def rotate(
 ) -> None:  # fmt: skip
     """Print a new key for the client; the old ones go on until the overlap ends."""
     means, bridge = wanted(jwks, jwks_url, signs=signs, expires=expires), bootstrap.bridge(_settings(site))
-    shown, until = sign_in_clients.rotate(bridge, tenant=site, id=id, wanted=means, overlap=overlap, by=getpass.getuser())
+    shown, until = registry.rotate(bridge, tenant=site, id=id, wanted=means, overlap=overlap, by=getpass.getuser())
     told = {"site": site, "id": id, **shown, **({"old_until": until.isoformat()} if shown else {})}
     emit(told, as_json=as_json, text=lambda: "\n".join(shown.values()) or f"{id} has new public keys")
     if shown and not as_json:
@@ -90,7 +90,7 @@ def rotate(
 @json_option
 def revoke(id: str, site: str, as_json: bool) -> None:
     """Let the client's keys and tokens open nothing from now on."""
-    sign_in_clients.revoke(bootstrap.bridge(_settings(site)), tenant=site, id=id, by=getpass.getuser())
+    registry.revoke(bootstrap.bridge(_settings(site)), tenant=site, id=id, by=getpass.getuser())
     emit({"site": site, "id": id, "revoked": True}, as_json=as_json, text=lambda: f"{id} is revoked")
 
 

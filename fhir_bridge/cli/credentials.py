@@ -10,8 +10,8 @@ import click
 
 from fhir_bridge.cli.output import read
 from fhir_bridge.errors import Fault, Refused
-from fhir_bridge.sync import sign_in_scopes
-from fhir_bridge.sync.sign_in_clients import Wanted
+from fhir_bridge.sync.clients import scopes as sign_in_scopes
+from fhir_bridge.sync.clients.registry import Wanted
 
 F = TypeVar("F", bound=Callable[..., Any])
 _DURATION = re.compile(r"(\d{1,5})([mhd])")

@@ -9,7 +9,7 @@ from fhir_bridge import bootstrap
 from fhir_bridge.cli.output import emit
 from fhir_bridge.cli.selection import chosen, selection
 from fhir_bridge.settings import Settings
-from fhir_bridge.sync import stopped
+from fhir_bridge.sync.delivery import stopped
 
 
 @click.command("discard")

@@ -7,7 +7,7 @@ import click
 from fhir_bridge import bootstrap
 from fhir_bridge.cli.output import emit, json_option, site_option
 from fhir_bridge.settings import Settings
-from fhir_bridge.sync import hospital_state
+from fhir_bridge.sync.delivery import hospital_state
 
 
 @click.command("pause")

@@ -13,8 +13,8 @@ from fhir_bridge.hospital.capabilities import Capabilities
 from fhir_bridge.sandbox import profile
 from fhir_bridge.settings import Settings
 from fhir_bridge.sync import convert
-from fhir_bridge.sync.job import Outage
-from fhir_bridge.sync.statement import fetch
+from fhir_bridge.sync.delivery.job import Outage
+from fhir_bridge.sync.delivery.statement import fetch
 
 
 @click.command("plan")

@@ -10,8 +10,8 @@ from fhir_bridge.clinic import words
 from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.settings import Settings
 from fhir_bridge.store.clients import Client
-from fhir_bridge.sync import orphans, refer_inbox
 from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.referrals import inbox, orphans
 
 session_option = click.option("--session", "sessions", multiple=True, help="Number of a session that answers it; may be said again.")
 reason_option = click.option("--reason", required=True, help="Why; the hospital reads it.")
@@ -30,7 +30,7 @@ def command() -> None:
 @json_option
 def list_(status: str | None, undecided: bool, limit: int, site: str, as_json: bool) -> None:
     """Print the newest referrals, without patients' names."""
-    found = refer_inbox.listing(_bridge(site), site, status=status, undecided=undecided, limit=limit)
+    found = inbox.listing(_bridge(site), site, status=status, undecided=undecided, limit=limit)
     emit(found, as_json=as_json, text=lambda: "\n".join(map(_line, found)) or "No referral.")
 
 
@@ -40,7 +40,7 @@ def list_(status: str | None, undecided: bool, limit: int, site: str, as_json: b
 @json_option
 def show(id: str, site: str, as_json: bool) -> None:
     """Print one referral, what was left out of it, and how far its news came."""
-    emit(_known(refer_inbox.shown(_bridge(site), site, id)), as_json=as_json)
+    emit(_known(inbox.shown(_bridge(site), site, id)), as_json=as_json)
 
 
 @command.command("orphans")
@@ -130,13 +130,13 @@ def fail(id: str, reason: str, site: str, as_json: bool) -> None:
 @json_option
 def match(id: str, patient: str | None, new: bool, site: str, as_json: bool) -> None:
     """Say whose patient it is; `show` prints the candidates."""
-    found = _known(refer_inbox.match(_bridge(site), _client(site), id, patient=patient, new=new))
+    found = _known(inbox.match(_bridge(site), _client(site), id, patient=patient, new=new))
     emit(found, as_json=as_json, text=lambda: f"{id} is matched, version {found['version']}")
 
 
 def _decide(verb: str, id: str, *, site: str, as_json: bool, **said: Any) -> None:
-    found = _known(refer_inbox.decide(_bridge(site), _client(site), id, verb, **said))
-    to = refer_inbox.DECISIONS[verb].to
+    found = _known(inbox.decide(_bridge(site), _client(site), id, verb, **said))
+    to = inbox.DECISIONS[verb].to
     emit(found, as_json=as_json, text=lambda: f"{id} is {to}, version {found['version']}")
 
 

@@ -13,11 +13,12 @@ from fhir_bridge.cli.worker import run_until_stopped
 from fhir_bridge.settings import Settings
 from fhir_bridge.store import schedule_runs
 from fhir_bridge.store.schedule_runs import Run
-from fhir_bridge.sync import run, schedule
+from fhir_bridge.sync import schedule
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.run import Limits
 from fhir_bridge.sync.schedule import Named, Wish
-from fhir_bridge.sync.schedule_works import WORKS
+from fhir_bridge.sync.schedules import run
+from fhir_bridge.sync.schedules.run import Limits
+from fhir_bridge.sync.schedules.works import WORKS
 
 
 @click.group("schedule")

@@ -5,9 +5,9 @@ from typing import Any
 from fhir_bridge import documents
 from fhir_bridge.store.schedule_runs import Run
 from fhir_bridge.store.schedules import Schedule
-from fhir_bridge.sync import run as runs
 from fhir_bridge.sync import schedule as schedules
 from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.schedules import run as runs
 
 
 def run_data(run: Run) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from fhir_bridge import bootstrap
 from fhir_bridge.cli.output import say
 from fhir_bridge.cli.worker import run_until_stopped
 from fhir_bridge.settings import Settings
-from fhir_bridge.sync.schedule_service import Scheduler
+from fhir_bridge.sync.schedules.service import Scheduler
 
 
 @click.command("scheduler")

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from fhir_bridge.cli.output import json_option, site_option
-from fhir_bridge.sync.stopped import Which
+from fhir_bridge.sync.delivery.stopped import Which
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ from fhir_bridge.cli.worker import run_until_stopped
 from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.settings import Settings
 from fhir_bridge.store.schedule_runs import Busy, Order, RunLost
-from fhir_bridge.sync import run, schedule_preview
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.pull import thaw as thaw_type
-from fhir_bridge.sync.run import Limits, Tell
-from fhir_bridge.sync.schedule_works import WORKS
+from fhir_bridge.sync.schedules import preview, run
+from fhir_bridge.sync.schedules.run import Limits, Tell
+from fhir_bridge.sync.schedules.works import WORKS
 
 
 @click.command("sync")
@@ -67,8 +67,8 @@ def command(
 
 def _preview(bridge: Bridge, orders: list[Order], *, as_json: bool) -> None:
     with progress() as tell:
-        parts = [part | {"site": order.tenant} for order in orders for part in schedule_preview.preview(bridge, order, tell=tell)]
-    emit({"parts": parts}, as_json=as_json, text=lambda: "\n".join(line for part in parts for line in schedule_preview.lines(part)))
+        parts = [part | {"site": order.tenant} for order in orders for part in preview.preview(bridge, order, tell=tell)]
+    emit({"parts": parts}, as_json=as_json, text=lambda: "\n".join(line for part in parts for line in preview.lines(part)))
     if any("why" in part for part in parts):
         raise click.exceptions.Exit(1)
 

@@ -12,9 +12,10 @@ from fhir_bridge import bootstrap
 from fhir_bridge.cli.output import emit, json_option, say, site_option
 from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.settings import Settings
-from fhir_bridge.sync import webhooks, webhooks_send
+from fhir_bridge.sync import webhooks
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.webhooks_sign import SECRET_BYTES
+from fhir_bridge.sync.telling import send as webhooks_send
+from fhir_bridge.sync.telling.sign import SECRET_BYTES
 
 
 @click.group("webhooks")

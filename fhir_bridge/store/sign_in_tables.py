@@ -1,7 +1,7 @@
 """The tables of signing in: keys, public keys, tokens, and the proofs that were used.
 
 No secret is in any of them. Of an API key and of a token there is the SHA-256; the secret with which a clinic signs its requests is
-derived from a key outside the database (`sync/sign_in_signed.py`), and found by the SHA-256 of its public name.
+derived from a key outside the database (`sync/clients/signed.py`), and found by the SHA-256 of its public name.
 """
 
 from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Index, Integer, String, Table, Text

@@ -1,1 +1,1 @@
-"""The use cases, one module each: accept, deliver, tell how it stands."""
+"""The use cases, one module each: accept, deliver, pull, refer, reconcile, schedule … What a large one is made of is the folder beside it."""

@@ -18,9 +18,11 @@ from fhir_bridge.faults import fault_point
 from fhir_bridge.store import audit, inbox, outbox, records
 from fhir_bridge.store.clients import Client
 from fhir_bridge.store.database import Transaction
-from fhir_bridge.sync import dispatch, refer_index, refer_loop, routes
+from fhir_bridge.sync import routes
 from fhir_bridge.sync.bridge import Bridge, Site
 from fhir_bridge.sync.clinic_words import checked
+from fhir_bridge.sync.delivery import dispatch
+from fhir_bridge.sync.referrals import index, loop
 
 ACCEPTED = 202
 
@@ -122,7 +124,7 @@ def read(site: Site, kind: str, document: Any) -> Arrival:
 
 def _store(bridge: Bridge, tx: Transaction, tenant: str, arrival: Arrival, *, actor: str) -> dict[str, Any]:
     if arrival.kind == "session":
-        refer_loop.hold(tx, tenant, arrival.record)
+        loop.hold(tx, tenant, arrival.record)
     newest = records.current(tx, tenant, arrival.kind, arrival.id)
     hospitals = routes.hospitals_of(bridge, tx, tenant, arrival.kind, arrival.record)
     if newest is None or newest.version < arrival.version:
@@ -151,7 +153,7 @@ def _put_on_its_way(bridge: Bridge, tx: Transaction, tenant: str, arrival: Arriv
         document=arrival.document, sha256=arrival.sha256, now=now,
     )  # fmt: skip
     if kind == "referral" and version > 1:  # the first version is told by the hospital's door, which knows the sender
-        refer_index.follow(tx, tenant=tenant, site=bridge.sites[tenant], record=arrival.record, now=now)
+        index.follow(tx, tenant=tenant, site=bridge.sites[tenant], record=arrival.record, now=now)
     lane = lane_of(tenant, patient)
     for hospital in hospitals:
         outbox.enqueue(tx, tenant=tenant, hospital=hospital, lane=lane, kind=kind, record_id=arrival.id, version=version, now=now)
@@ -160,7 +162,7 @@ def _put_on_its_way(bridge: Bridge, tx: Transaction, tenant: str, arrival: Arriv
 
 def _tell_referral(bridge: Bridge, tx: Transaction, tenant: str, arrival: Arrival, *, actor: str) -> None:
     """The session that answers a referral moves it, in the same transaction."""
-    if arrival.kind == "session" and (moved := refer_loop.after(bridge, tx, tenant, arrival.record, actor=actor)):
+    if arrival.kind == "session" and (moved := loop.after(bridge, tx, tenant, arrival.record, actor=actor)):
         told = read(bridge.sites[tenant], "referral", moved.record)
         accept_within(bridge, tx, tenant=tenant, arrival=told, actor=actor, action="follow-referral", detail=moved.detail)
 

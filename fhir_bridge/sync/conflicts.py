@@ -14,12 +14,12 @@ from fhir_bridge.errors import BridgeError, Fault, Refused
 from fhir_bridge.store import conflicts, links, outbox
 from fhir_bridge.store.conflicts import Conflict, Word
 from fhir_bridge.store.database import Transaction
-from fhir_bridge.sync import dispatch
 from fhir_bridge.sync.accept import lane_of
-from fhir_bridge.sync.apply_compare import NOTHING, equal
-from fhir_bridge.sync.apply_record import About, Page, as_sent, newest, tell, with_values
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.owners import owner
+from fhir_bridge.sync.delivery import dispatch
+from fhir_bridge.sync.pulling.compare import NOTHING, equal
+from fhir_bridge.sync.pulling.owners import owner
+from fhir_bridge.sync.pulling.record import About, Page, as_sent, newest, tell, with_values
 
 AT_ONCE = 50
 # what → what happened, in words

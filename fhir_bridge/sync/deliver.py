@@ -15,15 +15,18 @@ from fhir_bridge.hospital.plan import Plan, plan
 from fhir_bridge.store import outbox, records
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.outbox import Attempt, Delivery, Lease, LeaseLost
-from fhir_bridge.sync import apply_delivery, call, held, look, newer, refer_messages, refer_theirs, visible
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.convert import checked, summed_up
-from fhir_bridge.sync.dispatch import Lane
-from fhir_bridge.sync.job import Done, End, Job, Outage, Overtaken, Stopped, Wait
-from fhir_bridge.sync.refer_messages import Errand
-from fhir_bridge.sync.settle import settle
-from fhir_bridge.sync.statement import capabilities
-from fhir_bridge.sync.steps import take_all
+from fhir_bridge.sync.delivery import call, held, look, newer, visible
+from fhir_bridge.sync.delivery.dispatch import Lane
+from fhir_bridge.sync.delivery.job import Done, End, Job, Outage, Overtaken, Stopped, Wait
+from fhir_bridge.sync.delivery.settle import settle
+from fhir_bridge.sync.delivery.statement import capabilities
+from fhir_bridge.sync.delivery.steps import take_all
+from fhir_bridge.sync.pulling import leave
+from fhir_bridge.sync.referrals import messages
+from fhir_bridge.sync.referrals import theirs as refer_theirs
+from fhir_bridge.sync.referrals.messages import Errand
 
 Ended = Callable[[Delivery, End], object]
 DEADLY = 3  # a delivery at whose hands so many workers died is not tried by another
@@ -100,11 +103,11 @@ def deliver(bridge: Bridge, lease: Lease, delivery: Delivery) -> End:
     """Bring one delivery to an end, which is written down; raises `LeaseLost`."""
     if delivery.worker_deaths >= DEADLY:
         return _settled(bridge, lease, delivery, Stopped("worker-deaths"))
-    job = refer_messages.errand(bridge, lease, delivery) or _job(bridge, lease, delivery)
+    job = messages.errand(bridge, lease, delivery) or _job(bridge, lease, delivery)
     if not isinstance(job, Job | Errand):
         return _settled(bridge, lease, delivery, job)
     try:
-        end = refer_messages.run(job) if isinstance(job, Errand) else _run(job)
+        end = messages.run(job) if isinstance(job, Errand) else _run(job)
     except LeaseLost:
         raise
     except Refused as refused:  # what was fit for sending when it was accepted no longer is: the mapping changed
@@ -164,14 +167,14 @@ def planned_now(job: Job, *, dry: bool = False) -> tuple[Plan, dict[str, Link]] 
     fresh = job.site.mapping.to_fhir(record)
     keys = [f"{resource['resourceType']}/{resource['id']}" for resource in fresh.resources]
     links = held.load(job, keys)
-    if (left := apply_delivery.standing(job, stored, keys, dry=dry)) is None:
+    if (left := leave.standing(job, stored, keys, dry=dry)) is None:
         return Overtaken()
     links = links if dry else visible.looked(job, fresh.resources, links)
     onto, theirs = refer_theirs.apart(job.site, held.as_ours(links))
     written = checked(job.site.mapping.to_fhir(record, onto=onto) if onto else fresh)
     resources, alone = written.resources, left.alone
     if left.fields:
-        resources, alone = apply_delivery.as_it_stands(job.site, left, record, onto, kind=stored.kind, resources=resources)
+        resources, alone = leave.as_it_stands(job.site, left, record, onto, kind=stored.kind, resources=resources)
     resources, alone = refer_theirs.within(theirs, resources, alone)
     retracted = [one for one in held.only_here(job, written.retracted) if f"{one['resourceType']}/{one['id']}" not in alone]
     stands = newer.stands(job, stored, resources, links, alone=alone)

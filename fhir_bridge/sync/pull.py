@@ -16,13 +16,13 @@ from fhir_bridge.hospital.capabilities import Capabilities
 from fhir_bridge.store import audit, pulls
 from fhir_bridge.store.database import StoreError, Unavailable
 from fhir_bridge.store.pulls import Pull, PullLost
-from fhir_bridge.sync import pull_crawl, pull_sweep
 from fhir_bridge.sync.bridge import Bridge, Hospital
-from fhir_bridge.sync.job import Outage
-from fhir_bridge.sync.pull_mode import TYPES, Mode, modes_of
-from fhir_bridge.sync.pull_run import OVERLAP, PAGE_SIZE, Run, Stop
-from fhir_bridge.sync.pull_run import Refused as NotThisWay
-from fhir_bridge.sync.statement import capabilities
+from fhir_bridge.sync.delivery.job import Outage
+from fhir_bridge.sync.delivery.statement import capabilities
+from fhir_bridge.sync.pulling import crawl, sweep
+from fhir_bridge.sync.pulling.mode import TYPES, Mode, modes_of
+from fhir_bridge.sync.pulling.run import OVERLAP, PAGE_SIZE, Run, Stop
+from fhir_bridge.sync.pulling.run import Refused as NotThisWay
 
 HOUR = 3600.0
 
@@ -134,9 +134,9 @@ def _tried(run: Run, pull: Pull, mode: Mode) -> bool:
     try:
         match mode.name:
             case "history" | "window":
-                pull_crawl.changes(run, pull, mode.name)
+                crawl.changes(run, pull, mode.name)
             case "sweep" | "reads":
-                pull_sweep.again(run, pull, mode.name)
+                sweep.again(run, pull, mode.name)
             case "none":
                 run.notes.append(mode.words)
             case _:

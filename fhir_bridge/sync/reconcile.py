@@ -19,17 +19,17 @@ from fhir_bridge.hospital.pages import FRESH, Trouble, moment
 from fhir_bridge.hospital.seen import Seen, of_resource
 from fhir_bridge.store import audit, conflicts, links, pulls
 from fhir_bridge.store.pulls import Pull
-from fhir_bridge.sync import held
-from fhir_bridge.sync.apply import apply_page, is_older
-from fhir_bridge.sync.apply_compare import is_unchanged, says_the_same
-from fhir_bridge.sync.apply_record import Page
-from fhir_bridge.sync.apply_whole import named
 from fhir_bridge.sync.bridge import Bridge, Hospital
-from fhir_bridge.sync.job import Outage
+from fhir_bridge.sync.delivery import held
+from fhir_bridge.sync.delivery.job import Outage
+from fhir_bridge.sync.delivery.reading import read_all
+from fhir_bridge.sync.delivery.statement import capabilities
 from fhir_bridge.sync.pull import pull
-from fhir_bridge.sync.pull_mode import TYPES, modes_of
-from fhir_bridge.sync.reading import read_all
-from fhir_bridge.sync.statement import capabilities
+from fhir_bridge.sync.pulling.apply import apply_page, is_older
+from fhir_bridge.sync.pulling.compare import is_unchanged, says_the_same
+from fhir_bridge.sync.pulling.mode import TYPES, modes_of
+from fhir_bridge.sync.pulling.record import Page
+from fhir_bridge.sync.pulling.whole import named
 
 AT_ONCE = 100
 HOUR = 3600.0

@@ -19,13 +19,17 @@ from fhir_bridge.store.clients import Client
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.records import Stored, VersionTaken
 from fhir_bridge.store.referrals import Message
-from fhir_bridge.sync import refer_answers as answers
-from fhir_bridge.sync import refer_focus, refer_index, refer_patient, refer_query, refer_read, refer_search
 from fhir_bridge.sync.accept import accept, read
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.refer_answers import Answer, Held
-from fhir_bridge.sync.refer_loop import OVER
-from fhir_bridge.sync.refer_shape import MESSAGE, TRANSACTION, Incoming, NotFhir
+from fhir_bridge.sync.referrals import answers as answers
+from fhir_bridge.sync.referrals import focus, index
+from fhir_bridge.sync.referrals import patient as refer_patient
+from fhir_bridge.sync.referrals import query as refer_query
+from fhir_bridge.sync.referrals import read as refer_read
+from fhir_bridge.sync.referrals import search as refer_search
+from fhir_bridge.sync.referrals.answers import Answer, Held
+from fhir_bridge.sync.referrals.loop import OVER
+from fhir_bridge.sync.referrals.shape import MESSAGE, TRANSACTION, Incoming, NotFhir
 
 #: what the clinic says of a referral; the hospital says the rest
 CLINICS_OWN = ("id", "version", "status", "status_reason", "received_at", "sessions", "summaries")
@@ -51,8 +55,8 @@ def take(bridge: Bridge, client: Client, incoming: Incoming) -> Answer:
         incoming.require_shape()
         if first := _answered(bridge, client, incoming) or _existing(bridge, client, incoming):
             return first
-        if url := refer_focus.address(incoming):
-            return refer_focus.begin(bridge, client, incoming, url)
+        if url := focus.address(incoming):
+            return focus.begin(bridge, client, incoming, url)
         order = refer_read.read(bridge.sites[client.tenant], incoming.document)
         try:
             return _store(bridge, client, incoming, order)
@@ -66,7 +70,7 @@ def take(bridge: Bridge, client: Client, incoming: Incoming) -> Answer:
 def judge(bridge: Bridge, client: Client, incoming: Incoming) -> None:
     """Raises what `take` would raise for a message that comes first; nothing is stored, and nothing is fetched."""
     incoming.require_shape()
-    if refer_focus.address(incoming):
+    if focus.address(incoming):
         return
     site = bridge.sites[client.tenant]
     order = refer_read.read(site, incoming.document)
@@ -223,9 +227,9 @@ def _answer(bridge: Bridge, incoming: Incoming, order: refer_read.Order, found: 
 
 
 def _stand(tx: Transaction, client: Client, record: dict[str, Any], found: Held) -> None:
-    fresh = refer_index.standing(client.tenant, client.id, record, found, found.since)
+    fresh = index.standing(client.tenant, client.id, record, found, found.since)
     if referrals.stand(tx, fresh):
-        referral_search.name(tx, client.tenant, client.id, fresh.id, refer_index.names(found))
+        referral_search.name(tx, client.tenant, client.id, fresh.id, index.names(found))
 
 
 def _keep_refused(bridge: Bridge, client: Client, incoming: Incoming, refused: Refused) -> None:

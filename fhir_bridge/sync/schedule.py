@@ -9,8 +9,8 @@ from fhir_bridge.store import audit, schedule_runs, schedules
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.schedule_runs import Order, Run
 from fhir_bridge.store.schedules import Schedule, Wanted
-from fhir_bridge.sync import run, schedule_times
 from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.schedules import run, times
 
 WHAT = tuple(schedule_runs.WORKS)
 OLDER_THAN = 90  # days, for an archive that says nothing else
@@ -44,8 +44,8 @@ def add(bridge: Bridge, named: Named, wish: Wish, *, who: str) -> Schedule:
         schedule_runs.hold(tx, named.tenant)
         now = tx.now
         made = Schedule(
-            named.tenant, named.name, wish.what, wish.hospitals, cron, schedule_times.name_of(zone), made_at=now, made_by=who,
-            next_at=schedule_times.next_after(cron, zone, now), older_than=older_than,
+            named.tenant, named.name, wish.what, wish.hospitals, cron, times.name_of(zone), made_at=now, made_by=who,
+            next_at=times.next_after(cron, zone, now), older_than=older_than,
         )  # fmt: skip
         if not schedules.add(tx, made):
             raise Refused([Fault("name", "the site has a schedule of that name; remove it first, or take another name")])
@@ -71,8 +71,8 @@ def resume(bridge: Bridge, named: Named, *, who: str) -> Schedule:
         found = _held(tx, named)
         if found.paused_at is None:
             raise Refused([Fault("name", "is not paused")])
-        next_at = schedule_times.next_after(found.cron, zone, tx.now)
-        schedules.move(tx, found, next_at=next_at, zone=schedule_times.name_of(zone))
+        next_at = times.next_after(found.cron, zone, tx.now)
+        schedules.move(tx, found, next_at=next_at, zone=times.name_of(zone))
         _audit(bridge, tx, named, "schedule-resumed", who, {})
     return replace(found, next_at=next_at, paused_at=None, paused_by=None, paused_why=None)
 
@@ -92,9 +92,9 @@ def rezoned(bridge: Bridge) -> None:
             schedule_runs.hold(tx, site.name)
             now = tx.now
             for each in schedules.listing(tx, site.name):
-                if each.next_at and each.next_at > now and each.zone != schedule_times.name_of(zone):
-                    next_at = schedule_times.next_after(each.cron, zone, now)
-                    schedules.move(tx, each, next_at=next_at, zone=schedule_times.name_of(zone))
+                if each.next_at and each.next_at > now and each.zone != times.name_of(zone):
+                    next_at = times.next_after(each.cron, zone, now)
+                    schedules.move(tx, each, next_at=next_at, zone=times.name_of(zone))
 
 
 def due(bridge: Bridge) -> tuple[list[Schedule], list[Wanted], list[str]]:
@@ -120,11 +120,11 @@ def take(bridge: Bridge, due: Schedule) -> Run | None:
             return None
         order = order_of(bridge, found, actor="scheduler")
         now = schedule_runs.claim(tx, order)
-        missed = schedule_times.missed(found.cron, zone, due=found.next_at, now=now)
+        missed = times.missed(found.cron, zone, due=found.next_at, now=now)
         answering = replace(order, due_at=found.next_at, missed=missed)
         begun = schedule_runs.start(tx, answering, now=now, worker=run.worker_name(), seconds=bridge.lease_seconds)
         # from the run's own beginning on, so that no time lies between what it answers and what the next one does
-        schedules.move(tx, found, next_at=schedule_times.next_after(found.cron, zone, now), zone=schedule_times.name_of(zone))
+        schedules.move(tx, found, next_at=times.next_after(found.cron, zone, now), zone=times.name_of(zone))
     return begun
 
 
@@ -162,14 +162,14 @@ def listing(bridge: Bridge, *, tenant: str | None = None) -> list[tuple[Schedule
 
 def next_in_words(schedule: Schedule, zone: tzinfo) -> str:
     """`every day at 02:30, next Monday 23 November 2026 02:30 America/New_York`."""
-    said = schedule_times.in_words(schedule.cron)
-    return f"{said}, next {schedule_times.moment_in_words(schedule.next_at, zone)}" if schedule.next_at else f"{said}, paused"
+    said = times.in_words(schedule.cron)
+    return f"{said}, next {times.moment_in_words(schedule.next_at, zone)}" if schedule.next_at else f"{said}, paused"
 
 
 def zone_of(bridge: Bridge, tenant: str) -> tzinfo:
     """The zone of a site's schedules; that of one which is not configured any more is UTC."""
     site = bridge.sites.get(tenant)
-    return schedule_times.zone_of(site.zone if site else None)
+    return times.zone_of(site.zone if site else None)
 
 
 def _last(tx: Transaction, schedule: Schedule) -> Run | None:
@@ -180,7 +180,7 @@ def _checked(bridge: Bridge, named: Named, wish: Wish) -> str:
     faults: list[Fault] = []
     cron = ""
     try:
-        cron = schedule_times.checked(wish.cron)
+        cron = times.checked(wish.cron)
     except Refused as refused:
         faults += refused.faults
     if not named.name.replace("-", "").replace("_", "").isalnum():

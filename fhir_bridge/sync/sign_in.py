@@ -10,9 +10,11 @@ from ipaddress import ip_address, ip_network
 
 from fhir_bridge.store import audit, clients, refusals, sign_in
 from fhir_bridge.store.clients import Client
-from fhir_bridge.sync import sign_in_assertion, sign_in_jwks, sign_in_scopes
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.sign_in_assertion import Assertion, Denied
+from fhir_bridge.sync.clients import assertion as sign_in_assertion
+from fhir_bridge.sync.clients import jwks
+from fhir_bridge.sync.clients import scopes as sign_in_scopes
+from fhir_bridge.sync.clients.assertion import Assertion, Denied
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LIFE = timedelta(seconds=300)
@@ -82,7 +84,7 @@ def _believed(bridge: Bridge, assertion: Assertion, audience: str) -> Client:
     if found is None:
         raise Denied("no such client")
     client, registered = found
-    keys = sign_in_jwks.keys_of(bridge, registered, kid=assertion.kid, now=now)
+    keys = jwks.keys_of(bridge, registered, kid=assertion.kid, now=now)
     sign_in_assertion.check(assertion, keys, jwks_url=registered.url, audience=audience, now=now)
     return client
 

@@ -16,8 +16,8 @@ from fhir_bridge.store.links import Link
 from fhir_bridge.store.outbox import Attempt, Delivery
 from fhir_bridge.store.pulls import Pull
 from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.delivery.statement import changes
 from fhir_bridge.sync.routes import MESSAGES
-from fhir_bridge.sync.statement import changes
 
 
 def of_record(bridge: Bridge, *, tenant: str, kind: str, id: str) -> dict[str, Any] | None:

@@ -9,8 +9,8 @@ from fhir_bridge.store import audit
 from fhir_bridge.store import webhooks as store
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.webhooks import Message, Webhook
-from fhir_bridge.sync import webhooks_send, webhooks_sign
 from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.telling import send, sign
 
 
 class NotTaken(BridgeError):
@@ -23,7 +23,7 @@ def add(bridge: Bridge, tenant: str, *, url: str, secret: bytes, who: str, after
     The secret cannot be shown again. Raises `Refused` for an address that may not be called.
     """
     bridge.outside.check(url)
-    id, sealed = f"wh-{bridge.new_id()}", webhooks_sign.seal(secret, bridge.audit_key)
+    id, sealed = f"wh-{bridge.new_id()}", sign.seal(secret, bridge.audit_key)
     with bridge.store.transaction() as tx:
         end = audit.head(tx, tenant).seq
         cursor = end if after is None else after
@@ -31,7 +31,7 @@ def add(bridge: Bridge, tenant: str, *, url: str, secret: bytes, who: str, after
             raise Refused([Fault("after", f"must be a cursor of the feed of changes, 0 to {end}")])
         store.add(tx, tenant=tenant, id=id, url=url, secret=sealed, cursor=cursor, who=who, now=tx.now)
         _audit(bridge, tx, tenant, id, action="webhook-add", who=who)
-    return {"id": id, "url": url, "secret": webhooks_sign.shown(secret), "after": cursor}
+    return {"id": id, "url": url, "secret": sign.shown(secret), "after": cursor}
 
 
 def listing(bridge: Bridge, tenant: str) -> list[dict[str, Any]]:
@@ -54,9 +54,9 @@ def rotate(bridge: Bridge, tenant: str, id: str, *, secret: bytes, who: str, hou
     with bridge.store.transaction() as tx:
         _found(tx, tenant, id)
         until = tx.now + timedelta(hours=hours)
-        store.rotate(tx, tenant, id, secret=webhooks_sign.seal(secret, bridge.audit_key), old_until=until)
+        store.rotate(tx, tenant, id, secret=sign.seal(secret, bridge.audit_key), old_until=until)
         _audit(bridge, tx, tenant, id, action="webhook-rotate", who=who)
-    return {"id": id, "secret": webhooks_sign.shown(secret), "old_until": until.isoformat()}
+    return {"id": id, "secret": sign.shown(secret), "old_until": until.isoformat()}
 
 
 def retry(bridge: Bridge, tenant: str, id: str, *, who: str, cursor: int | None = None) -> int:
@@ -81,10 +81,10 @@ def test(bridge: Bridge, tenant: str, id: str) -> int:
     with bridge.store.reading() as tx:
         webhook = _found(tx, tenant, id)
     change = {"what": "test", "at": bridge.clock().isoformat(), "cursor": 0, "by": "test"}
-    reply = webhooks_send.call(bridge, webhook, f"{id}-test-{bridge.new_id()}", webhooks_sign.body(change))
+    reply = send.call(bridge, webhook, f"{id}-test-{bridge.new_id()}", sign.body(change))
     if isinstance(reply, NoReply):
         raise NotTaken(f"The receiver gave no answer: {reply.cause}.")
-    if not isinstance(webhooks_send.judged(reply), webhooks_send.Taken):
+    if not isinstance(send.judged(reply), send.Taken):
         raise NotTaken(f"The receiver answered {reply.status}, not 2xx.")
     return reply.status
 

@@ -11,10 +11,12 @@ from os import getpid
 
 from fhir_bridge.store.database import StoreError
 from fhir_bridge.store.rows import Lease
-from fhir_bridge.sync import dispatch, refer_fetch, webhooks_send
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.deliver import answer, take, work_on, work_once
-from fhir_bridge.sync.dispatch import Lane
+from fhir_bridge.sync.delivery import dispatch
+from fhir_bridge.sync.delivery.dispatch import Lane
+from fhir_bridge.sync.referrals import fetch
+from fhir_bridge.sync.telling import send
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +33,9 @@ class Worker:
         """Until `stop` is set. A database that cannot be reached is waited for."""
         bridge = self._bridge
         # beside the deliveries: a slow receiver of the clinic's must not hold them up
-        telling = threading.Thread(target=webhooks_send.keep_sending, args=(bridge, self.name, stop), daemon=True)
+        telling = threading.Thread(target=send.keep_sending, args=(bridge, self.name, stop), daemon=True)
         telling.start()
-        fetching = threading.Thread(target=refer_fetch.keep_fetching, args=(bridge, stop), daemon=True)
+        fetching = threading.Thread(target=fetch.keep_fetching, args=(bridge, stop), daemon=True)
         fetching.start()
         if bridge.dispatch:
             bridge.dispatch.run(
@@ -52,7 +54,7 @@ class Worker:
     def drain(self) -> int:
         """Everything that is due now, once; returns how many lanes were worked on."""
         lanes = 0
-        while refer_fetch.fetch_due(self._bridge):
+        while fetch.fetch_due(self._bridge):
             pass
         while work_once(self._bridge, worker=self.name):
             lanes += 1

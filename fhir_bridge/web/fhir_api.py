@@ -10,8 +10,8 @@ from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.fhir.outcome import operation_outcome
 from fhir_bridge.sync import refer
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.refer_answers import Answer
-from fhir_bridge.sync.refer_shape import MESSAGE, ORDER, TASK, TRANSACTION, Incoming
+from fhir_bridge.sync.referrals.answers import Answer
+from fhir_bridge.sync.referrals.shape import MESSAGE, ORDER, TASK, TRANSACTION, Incoming
 from fhir_bridge.web import clinic_api, fhir_reads, intake
 from fhir_bridge.web.fhir_errors import VISIBLE
 from fhir_bridge.web.fhir_reply import PREFIX, base, preferred, refusal, reply, require_json_wanted

@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 
 from fhir_bridge.errors import Fault
 from fhir_bridge.fhir.outcome import operation_outcome
-from fhir_bridge.sync.refer_answers import Held
-from fhir_bridge.sync.refer_search import Page
+from fhir_bridge.sync.referrals.answers import Held
+from fhir_bridge.sync.referrals.search import Page
 
 
 def searchset(page: Page, base: str) -> dict[str, Any]:

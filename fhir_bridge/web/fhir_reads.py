@@ -7,9 +7,11 @@ from http import HTTPStatus
 from flask import Blueprint, Response, g, request
 
 from fhir_bridge.errors import Refused
-from fhir_bridge.sync import refer_held, refer_query, refer_search
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.refer_answers import Answer
+from fhir_bridge.sync.referrals import held
+from fhir_bridge.sync.referrals import query as refer_query
+from fhir_bridge.sync.referrals import search as refer_search
+from fhir_bridge.sync.referrals.answers import Answer
 from fhir_bridge.web import fhir_bundles
 from fhir_bridge.web.fhir_reply import base, refusal, reply
 from fhir_bridge.web.fhir_statement import INTERACTIONS
@@ -32,7 +34,7 @@ def register(routes: Blueprint, bridge: Bridge) -> None:
 
 def _read(bridge: Bridge, kind: str) -> Callable[[str], Response]:
     def read(id: str) -> Response:
-        return _shown(refer_held.read(bridge, g.client, kind, id) if _ID.fullmatch(id) else None, kind)
+        return _shown(held.read(bridge, g.client, kind, id) if _ID.fullmatch(id) else None, kind)
 
     return read
 
@@ -40,14 +42,14 @@ def _read(bridge: Bridge, kind: str) -> Callable[[str], Response]:
 def _vread(bridge: Bridge, kind: str) -> Callable[[str, str], Response]:
     def vread(id: str, version: str) -> Response:
         known = _ID.fullmatch(id) and _VERSION.fullmatch(version)
-        return _shown(refer_held.version(bridge, g.client, kind, id, int(version)) if known else None, kind)
+        return _shown(held.version(bridge, g.client, kind, id, int(version)) if known else None, kind)
 
     return vread
 
 
 def _history(bridge: Bridge, kind: str) -> Callable[[str], Response]:
     def history(id: str) -> Response:
-        found = refer_held.history(bridge, g.client, kind, id) if _ID.fullmatch(id) else []
+        found = held.history(bridge, g.client, kind, id) if _ID.fullmatch(id) else []
         if not found:
             raise _unknown(kind)
         return reply(Answer(HTTPStatus.OK, fhir_bundles.history(found, kind, base())))

@@ -8,7 +8,7 @@ from flask import Response, request
 from fhir_bridge import documents
 from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.fhir.outcome import operation_outcome
-from fhir_bridge.sync.refer_answers import Answer
+from fhir_bridge.sync.referrals.answers import Answer
 from fhir_bridge.web import fhir_errors
 from fhir_bridge.web.problems import Problem
 

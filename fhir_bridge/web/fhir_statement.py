@@ -3,8 +3,8 @@
 from typing import Any
 
 from fhir_bridge import __version__
-from fhir_bridge.sync.refer_query import PARAMETERS
-from fhir_bridge.sync.refer_shape import ORDER, PATIENT, TASK
+from fhir_bridge.sync.referrals.query import PARAMETERS
+from fhir_bridge.sync.referrals.shape import ORDER, PATIENT, TASK
 
 DATE = "2026-11-22"
 _HELD = ("read", "vread", "history-instance", "search-type")

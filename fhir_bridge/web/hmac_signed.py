@@ -3,8 +3,8 @@
 from flask import Request
 
 from fhir_bridge.store.clients import Client
-from fhir_bridge.sync import sign_in_signed
 from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.clients import signed
 
 SCHEME = "hmac"
 SECURITY_SCHEME = {
@@ -27,5 +27,5 @@ def caller(bridge: Bridge, request: Request) -> Client | None:
     sent = request.authorization
     signer = (sent.token if sent else None) or ""
     line = f"{request.method} {request.environ.get('RAW_URI') or request.environ['REQUEST_URI']}"
-    headers = {name: request.headers.get(name, "") for name in sign_in_signed.HEADERS}
-    return sign_in_signed.caller(bridge, signer, headers=headers, line=line, body=lambda: request.get_data(cache=True))
+    headers = {name: request.headers.get(name, "") for name in signed.HEADERS}
+    return signed.caller(bridge, signer, headers=headers, line=line, body=lambda: request.get_data(cache=True))

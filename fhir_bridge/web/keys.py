@@ -9,8 +9,9 @@ from http import HTTPStatus
 from flask import Request, g, request
 
 from fhir_bridge.store.clients import Client
-from fhir_bridge.sync import sign_in, sign_in_scopes
+from fhir_bridge.sync import sign_in
 from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.clients import scopes
 from fhir_bridge.web import hmac_signed
 from fhir_bridge.web.problems import Problem
 
@@ -36,7 +37,7 @@ def let_in(bridge: Bridge, kind: str) -> None:
 def require_scope(prefix: str) -> None:
     """Raises `Problem` 403 unless the client may do what it asks for below `prefix`, the FHIR base."""
     kind, letter = right_of(request.method, request.path.removeprefix(prefix))
-    if not sign_in_scopes.allows(g.client.scopes, kind, letter):
+    if not scopes.allows(g.client.scopes, kind, letter):
         raise Problem(HTTPStatus.FORBIDDEN, f"This needs the scope system/{kind}.{letter}, which you were not given.")
 
 

@@ -2,8 +2,8 @@
 
 from flask import Blueprint, Response
 
-from fhir_bridge.sync import subscriptions
 from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.telling import subscriptions
 
 
 def blueprint(bridge: Bridge) -> Blueprint:

@@ -11,8 +11,8 @@ from flask import Response, g, request
 from flask_smorest import Blueprint
 
 from fhir_bridge.errors import Fault, Refused
-from fhir_bridge.sync import refer_inbox
 from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.referrals import inbox
 from fhir_bridge.web import clinic_api, intake, referrals_docs
 from fhir_bridge.web.problems import Problem
 
@@ -31,22 +31,22 @@ def blueprint(bridge: Bridge) -> Blueprint:
         after = _seen(request.args["cursor"]) if "cursor" in request.args else None
         undecided, status = _undecided(request.args.get("match")), request.args.get("status")
         if _flag("orphan"):
-            found = refer_inbox.stuck(bridge, g.client.tenant, after=after, limit=limit + 1)
+            found = inbox.stuck(bridge, g.client.tenant, after=after, limit=limit + 1)
         else:
-            found = refer_inbox.listing(bridge, g.client.tenant, status=status, undecided=undecided, after=after, limit=limit + 1)
+            found = inbox.listing(bridge, g.client.tenant, status=status, undecided=undecided, after=after, limit=limit + 1)
         page: dict[str, Any] = {"referrals": found[:limit]}
         return page | ({"next": _cursor(found[limit - 1])} if len(found) > limit else {})
 
     @routes.get("/<string:referral_id>")
     @routes.doc(**referrals_docs.GET)
     def get_referral(referral_id: str) -> dict[str, Any]:
-        found = refer_inbox.shown(bridge, g.client.tenant, referral_id) if clinic_api.may_be_id(referral_id) else None
+        found = inbox.shown(bridge, g.client.tenant, referral_id) if clinic_api.may_be_id(referral_id) else None
         if found is None:
             raise _unknown()
         return found
 
     routes.post("/<string:referral_id>/match", endpoint="match")(routes.doc(**referrals_docs.MATCH)(_matcher(bridge)))
-    for verb in refer_inbox.DECISIONS:
+    for verb in inbox.DECISIONS:
         routes.post(f"/<string:referral_id>/{verb}", endpoint=verb)(routes.doc(**referrals_docs.decision(verb))(_decider(bridge, verb)))
     return routes
 
@@ -54,7 +54,7 @@ def blueprint(bridge: Bridge) -> Blueprint:
 def _decider(bridge: Bridge, verb: str) -> Callable[[str], Response]:
     def decide(referral_id: str) -> Response:
         said = _said()
-        return _answer(referral_id, lambda: refer_inbox.decide(bridge, g.client, referral_id, verb, **said))
+        return _answer(referral_id, lambda: inbox.decide(bridge, g.client, referral_id, verb, **said))
 
     return decide
 
@@ -66,7 +66,7 @@ def _matcher(bridge: Bridge) -> Callable[[str], Response]:
             raise Refused([Fault("patient", "must be the number of a patient")])
         if not isinstance(said.get("new", False), bool):
             raise Refused([Fault("new", "must be true or false")])
-        return _answer(referral_id, lambda: refer_inbox.match(bridge, g.client, referral_id, **said))
+        return _answer(referral_id, lambda: inbox.match(bridge, g.client, referral_id, **said))
 
     return match
 
@@ -75,7 +75,7 @@ def _answer(referral_id: str, decide: Callable[[], dict[str, Any] | None]) -> Re
     """What a decision came to: 202, 404 for no such referral, 409 when it is not its turn."""
     try:
         found = decide() if clinic_api.may_be_id(referral_id) else None
-    except refer_inbox.NotNow as not_now:
+    except inbox.NotNow as not_now:
         raise Problem(HTTPStatus.CONFLICT, str(not_now)) from None
     if found is None:
         raise _unknown()

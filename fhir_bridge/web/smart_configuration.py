@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, request
 
 from fhir_bridge import documents
-from fhir_bridge.sync import sign_in_assertion, sign_in_scopes
 from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.clients import assertion, scopes
 from fhir_bridge.web.problems import RETRY_SOON, Problem
 
 ADDRESS = "/fhir/.well-known/smart-configuration"
@@ -45,7 +45,7 @@ def configuration(token_endpoint: str) -> dict[str, Any]:
         "token_endpoint": token_endpoint,
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": ["private_key_jwt"],
-        "token_endpoint_auth_signing_alg_values_supported": list(sign_in_assertion.ALGORITHMS),
-        "scopes_supported": ["system/ServiceRequest.cruds", "system/Task.cruds", sign_in_scopes.ALL],
+        "token_endpoint_auth_signing_alg_values_supported": list(assertion.ALGORITHMS),
+        "scopes_supported": ["system/ServiceRequest.cruds", "system/Task.cruds", scopes.ALL],
         "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
     }

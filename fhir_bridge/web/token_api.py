@@ -15,7 +15,7 @@ from flask import Blueprint, Request, Response, g, request
 from fhir_bridge import documents
 from fhir_bridge.sync import sign_in
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.sign_in_assertion import Denied
+from fhir_bridge.sync.clients.assertion import Denied
 from fhir_bridge.web.smart_configuration import TOKEN, token_url
 
 MAX_BYTES = 32_000

@@ -23,8 +23,8 @@ from fhir_bridge.store import pulls
 from fhir_bridge.store.database import Store
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.pull import pull
-from fhir_bridge.sync.pull_crawl import address
-from fhir_bridge.sync.pull_run import PAGE_SIZE
+from fhir_bridge.sync.pulling.crawl import address
+from fhir_bridge.sync.pulling.run import PAGE_SIZE
 from fhir_bridge.sync.worker import Worker
 
 from .bridges import bridge, fresh, post

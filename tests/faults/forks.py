@@ -31,11 +31,14 @@ from fhir_bridge.hospital.sign_in import SignIn
 from fhir_bridge.settings import Settings
 from fhir_bridge.store.database import Store
 from fhir_bridge.store.dispatch import Dispatch
-from fhir_bridge.sync import schedule_service, sign_in_clients, status, stopped
+from fhir_bridge.sync import status
 from fhir_bridge.sync.bridge import Bridge, Hospital, Site
+from fhir_bridge.sync.clients import registry
+from fhir_bridge.sync.clients.registry import Wanted
+from fhir_bridge.sync.delivery import stopped
 from fhir_bridge.sync.pull import pull
-from fhir_bridge.sync.schedule_service import Scheduler
-from fhir_bridge.sync.sign_in_clients import Wanted
+from fhir_bridge.sync.schedules import service
+from fhir_bridge.sync.schedules.service import Scheduler
 from fhir_bridge.sync.worker import Worker
 from fhir_bridge.web.app import create_app
 
@@ -149,7 +152,7 @@ def tick(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
 
 def schedule(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
     """As a scheduler does, until killed or, with SIGTERM, asked to stop."""
-    schedule_service.LOOK_SECONDS = order.get("look", schedule_service.LOOK_SECONDS)
+    service.LOOK_SECONDS = order.get("look", service.LOOK_SECONDS)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     running = threading.Thread(target=Scheduler(bridge).run, args=(stop,))
@@ -162,7 +165,7 @@ def rotate(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
     """`rounds` new keys for the client of this id, each put down in the file `seen` as the administrator who sees it would."""
     for _ in range(order["rounds"]):
         wanted, overlap = Wanted(order["kind"]), timedelta(hours=order["overlap_hours"])
-        shown, _until = sign_in_clients.rotate(bridge, tenant="default", id=order["client"], wanted=wanted, overlap=overlap, by="rehearsal")
+        shown, _until = registry.rotate(bridge, tenant="default", id=order["client"], wanted=wanted, overlap=overlap, by="rehearsal")
         with open(order["seen"], "a") as seen:
             seen.write(f"{shown.get('key') or shown['signer']}\n")
 

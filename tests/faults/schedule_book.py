@@ -5,7 +5,7 @@ from datetime import datetime, tzinfo
 from itertools import combinations
 
 from fhir_bridge.store.schedule_runs import Run
-from fhir_bridge.sync.schedule_times import due_times
+from fhir_bridge.sync.schedules.times import due_times
 
 
 def faults(runs: Sequence[Run], *, cron: str, zone: tzinfo, begun: datetime, now: datetime) -> list[str]:

@@ -17,7 +17,7 @@ from fhir_bridge.settings import Secret, Settings, Site
 from fhir_bridge.store.clients import Client
 from fhir_bridge.store.database import Store
 from fhir_bridge.sync import refer
-from fhir_bridge.sync.refer_shape import MESSAGE, Incoming
+from fhir_bridge.sync.referrals.shape import MESSAGE, Incoming
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "sync"))
 from desk import Desk, desk

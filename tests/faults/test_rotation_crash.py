@@ -11,7 +11,7 @@ from fhir_bridge.clock import utc_now
 from fhir_bridge.store import audit, clients
 from fhir_bridge.store.clients import Client
 from fhir_bridge.store.database import Store
-from fhir_bridge.sync import sign_in_signed
+from fhir_bridge.sync.clients import signed
 
 POINTS = ("R3",)
 HITS = (1, 2, 3)  # before the first commit, after it, and before the second
@@ -24,7 +24,7 @@ AUDIT_KEY = b"rehearsed" * 4  # as forks.py has it
 def test_a_rotation_killed_at_any_point_leaves_the_old_key_good_until_its_end(
     forks: Forks, database_url: str, tmp_path: Path, hit: int, kind: str
 ) -> None:
-    old, seen = sign_in_signed.new_name(), tmp_path / "seen"
+    old, seen = signed.new_name(), tmp_path / "seen"
     with_client(database_url, old, kind)
     order = {"do": "rotate", "database": database_url, "hospital": "http://127.0.0.1:9/fhir", "client": "clinic-1", "kind": kind}
     order |= {"rounds": 2, "overlap_hours": OVERLAP_HOURS, "seen": str(seen)}

@@ -19,11 +19,12 @@ from fhir_bridge.settings import Settings
 from fhir_bridge.store import schedule_runs
 from fhir_bridge.store.database import Store
 from fhir_bridge.store.schedule_runs import Busy, Order, Run, RunLost
-from fhir_bridge.sync import run, schedule
+from fhir_bridge.sync import schedule
 from fhir_bridge.sync.bridge import Bridge, Site
-from fhir_bridge.sync.run import Leg, Limits
 from fhir_bridge.sync.schedule import Named, Wish
-from fhir_bridge.sync.schedule_service import Scheduler
+from fhir_bridge.sync.schedules import run
+from fhir_bridge.sync.schedules.run import Leg, Limits
+from fhir_bridge.sync.schedules.service import Scheduler
 
 START = datetime(2026, 10, 31, 21, 30, tzinfo=UTC)  # New York's clocks change in the night to come
 CRONS = ("*/7 * * * *", "0 * * * *", "30 1 * * *", "30 1,2,3 * * *", "*/20 0-6 * * *")

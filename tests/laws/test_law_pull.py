@@ -20,6 +20,7 @@ from sqlalchemy import select
 
 from fhir_bridge import bootstrap, documents
 from fhir_bridge.hospital.capabilities import Capabilities
+from fhir_bridge.hospital.seen import Seen, of_resource
 from fhir_bridge.sandbox.profile import load
 from fhir_bridge.sandbox.running import running
 from fhir_bridge.sandbox.server import create_app
@@ -30,10 +31,10 @@ from fhir_bridge.store.clients import Client
 from fhir_bridge.store.database import Store
 from fhir_bridge.store.pull_tables import pulled
 from fhir_bridge.store.tables import links, records
-from fhir_bridge.sync import accept, pull_page
+from fhir_bridge.sync import accept
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.pull_run import Run
-from fhir_bridge.sync.seen import Seen, of_resource
+from fhir_bridge.sync.pulling import page as pull_page
+from fhir_bridge.sync.pulling.run import Run
 from fhir_bridge.sync.worker import Worker
 
 CASE = Path(__file__).parents[2] / "fixtures/cases/monitored-clinic-visit/session-1.json"

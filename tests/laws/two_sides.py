@@ -23,8 +23,8 @@ from fhir_bridge.store.conflicts import Conflict
 from fhir_bridge.store.database import Store
 from fhir_bridge.store.records import VersionTaken
 from fhir_bridge.sync import accept
-from fhir_bridge.sync.apply import apply_page
 from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.pulling.apply import apply_page
 from fhir_bridge.sync.worker import Worker
 
 START = datetime(2026, 3, 3, 12, tzinfo=UTC)

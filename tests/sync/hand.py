@@ -11,8 +11,8 @@ from fhir_bridge import documents
 from fhir_bridge.hospital.seen import Seen
 from fhir_bridge.store import audit, conflicts, records
 from fhir_bridge.store.conflicts import Conflict
-from fhir_bridge.sync.apply import apply_page
 from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.pulling.apply import apply_page
 
 
 def change(ward: Ward, kind: str, by: Callable[[dict[str, Any]], Any], *, id: str | None = None) -> None:

@@ -13,8 +13,9 @@ from ward import CLINIC, Clock, Ward, post, work
 from fhir_bridge.hospital import cards
 from fhir_bridge.store import audit
 from fhir_bridge.store.database import Store, Transaction
-from fhir_bridge.sync import changes, status, stopped
+from fhir_bridge.sync import changes, status
 from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.delivery import stopped
 
 KEY = b"a key for tests" * 3
 WRITERS, EACH = 8, 12

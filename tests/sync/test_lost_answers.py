@@ -11,9 +11,10 @@ from ward import Clock, Ward, post, state, work
 
 from fhir_bridge.settings import Settings
 from fhir_bridge.store import outbox
-from fhir_bridge.sync import status, stopped
+from fhir_bridge.sync import status
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.deliver import drain
+from fhir_bridge.sync.delivery import stopped
 
 
 def test_a_500_after_the_hospital_stored_everything_makes_nothing_twice(

@@ -14,10 +14,11 @@ from fhir_bridge.clock import utc_now
 from fhir_bridge.errors import Refused
 from fhir_bridge.store import audit, outbox, records
 from fhir_bridge.store.clients import Client
-from fhir_bridge.sync import refer, refer_inbox
+from fhir_bridge.sync import refer
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.refer_match import catch_up, compared, judge, plain
-from fhir_bridge.sync.refer_shape import ORDER, Incoming
+from fhir_bridge.sync.referrals import inbox
+from fhir_bridge.sync.referrals.match import catch_up, compared, judge, plain
+from fhir_bridge.sync.referrals.shape import ORDER, Incoming
 
 SENDER = Client("default", "general", "Invented General Hospital", "hospital", utc_now())
 ORDERED = (CASES / "referred-biologic" / "inbound" / "service-request.json").read_text()
@@ -57,7 +58,7 @@ def refer_(bridge: Bridge) -> Refer:
         body = text.encode()
         refer.take(bridge, sender, Incoming(ORDER, body, documents.loads(body), "https://clinic.example/fhir"))
         number = json.loads(text)["identifier"][0]["value"]
-        return next(one for one in refer_inbox.listing(bridge, "default") if one["record"]["referral"]["placer"]["value"] == number)
+        return next(one for one in inbox.listing(bridge, "default") if one["record"]["referral"]["placer"]["value"] == number)
 
     return sent
 
@@ -118,11 +119,11 @@ def test_what_is_not_sure_waits_for_a_person_and_goes_nowhere(
     assert whose(found)[0] == "open"
     assert whose(found)[1] != "P-1"
     assert sent_to(bridge, found["id"]) == []
-    shown = refer_inbox.shown(bridge, "default", found["id"]) or {}
+    shown = inbox.shown(bridge, "default", found["id"]) or {}
     [candidate] = shown["match"]["candidates"]
     assert (candidate["patient"], list(candidate["agrees"]), list(candidate["differs"])) == ("P-1", agrees, differs)
     assert candidate["known"]["given_names"] == shown["match"]["told"]["given_names"] == ["Testadora"]
-    assert [one["id"] for one in refer_inbox.listing(bridge, "default", undecided=True)] == [found["id"]]
+    assert [one["id"] for one in inbox.listing(bridge, "default", undecided=True)] == [found["id"]]
 
 
 def test_nobody_alike_is_a_new_patient(registered: Any, refer_: Refer) -> None:
@@ -136,8 +137,8 @@ def test_one_number_at_two_hospitals_is_two_patients_until_a_person_says_otherwi
     second = refer_(("ORD-SYN-90001", "ORD-2"), (ISSUER + '"', 'urn:oid:2.999.5.1"'))
     assert whose(first)[0] == "new"
     assert whose(second)[0] == "open"
-    refer_inbox.match(bridge, CLINIC, second["id"], patient=whose(first)[1])
-    [joined] = [one for one in refer_inbox.listing(bridge, "default") if one["id"] == second["id"]]
+    inbox.match(bridge, CLINIC, second["id"], patient=whose(first)[1])
+    [joined] = [one for one in inbox.listing(bridge, "default") if one["id"] == second["id"]]
     assert whose(joined) == ("joined", whose(first)[1])
     assert len(joined["record"]["patient"]["hospital_numbers"]) == 2
 
@@ -145,9 +146,9 @@ def test_one_number_at_two_hospitals_is_two_patients_until_a_person_says_otherwi
 def test_an_undecided_referral_can_be_accepted_but_not_scheduled(bridge: Bridge, registered: Any, refer_: Refer) -> None:
     registered(family_name="Testwoman")
     id = refer_()["id"]
-    refer_inbox.decide(bridge, CLINIC, id, "accept")
-    with pytest.raises(refer_inbox.NotNow):
-        refer_inbox.decide(bridge, CLINIC, id, "schedule")
+    inbox.decide(bridge, CLINIC, id, "accept")
+    with pytest.raises(inbox.NotNow):
+        inbox.decide(bridge, CLINIC, id, "schedule")
     assert sent_to(bridge, id) == []
 
 
@@ -159,12 +160,12 @@ def test_a_persons_word_is_stored_audited_and_lets_everything_go(
 ) -> None:
     registered(family_name="Testwoman")
     id = refer_()["id"]
-    refer_inbox.decide(bridge, CLINIC, id, "accept")
-    answer = refer_inbox.match(bridge, CLINIC, id, **said) or {}
+    inbox.decide(bridge, CLINIC, id, "accept")
+    answer = inbox.match(bridge, CLINIC, id, **said) or {}
     assert (answer["version"], answer["hospitals"]) == (3, ["general"])
-    [found] = refer_inbox.listing(bridge, "default")
+    [found] = inbox.listing(bridge, "default")
     assert (whose(found), found["status"]) == ((verdict, patient), "accepted")
-    assert refer_inbox.match(bridge, CLINIC, id, **said) == answer
+    assert inbox.match(bridge, CLINIC, id, **said) == answer
     work(bridge)
     assert [one["status"] for one in hospital.held("Task")] == ["accepted"]
     with bridge.store.reading() as tx:
@@ -177,8 +178,8 @@ def test_a_word_that_fits_nobody_is_refused(bridge: Bridge, registered: Any, ref
     registered(family_name="Testwoman")
     id = refer_()["id"]
     with pytest.raises(Refused):
-        refer_inbox.match(bridge, CLINIC, id, **said)
-    assert whose(refer_inbox.listing(bridge, "default")[0])[0] == "open"
+        inbox.match(bridge, CLINIC, id, **said)
+    assert whose(inbox.listing(bridge, "default")[0])[0] == "open"
 
 
 def test_a_declined_one_is_told_to_the_hospital_under_a_patient_of_its_own(
@@ -186,7 +187,7 @@ def test_a_declined_one_is_told_to_the_hospital_under_a_patient_of_its_own(
 ) -> None:
     registered(family_name="Testwoman")
     id = refer_()["id"]
-    refer_inbox.decide(bridge, CLINIC, id, "decline", reason="No chair is free.")
+    inbox.decide(bridge, CLINIC, id, "decline", reason="No chair is free.")
     work(bridge)
     assert [one["status"] for one in hospital.held("Task")] == ["rejected"]
     assert len(hospital.held("Patient")) == 2

@@ -7,8 +7,8 @@ from pulling import change, delivered, pulled, state
 from test_pull_ways import hospital
 from ward import Ward
 
-from fhir_bridge.sync import pull_page
 from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.pulling import page
 
 __all__ = ["hospital"]
 ODD: list[dict[str, Any]] = [
@@ -38,7 +38,7 @@ def test_one_that_cannot_be_applied_is_named_and_the_others_are_applied(
     delivered(bridge, session)
     pulled(bridge)
     odd, fine = (change(hospital, "Observation", number=number, note=[{"text": "Looked at"}]) for number in (0, 1))
-    apply_page = pull_page.apply_page
+    apply_page = page.apply_page
 
     def failing(*args: Any, seen: Any, **named: Any) -> Any:
         if any(one.theirs == odd for one in seen):
@@ -46,7 +46,7 @@ def test_one_that_cannot_be_applied_is_named_and_the_others_are_applied(
         return apply_page(*args, seen=seen, **named)
 
     with monkeypatch.context() as patched:
-        patched.setattr(pull_page, "apply_page", failing)
+        patched.setattr(page, "apply_page", failing)
         found = pulled(bridge, "Observation")
     assert (found.whole, found.counts["not applied"] > 0, found.applied) == (True, True, {"decorated": 1})
     assert found.notes == (f"{odd} could not be applied (KeyError); it is tried again while it is in the window",)
@@ -60,13 +60,13 @@ def test_when_many_cannot_be_applied_the_fault_is_ours_and_the_page_is_read_agai
 ) -> None:
     delivered(bridge, session)
     pulled(bridge)
-    changed = [change(hospital, "Observation", number=number, note=[{"text": "Looked at"}]) for number in range(pull_page.FEW + 1)]
+    changed = [change(hospital, "Observation", number=number, note=[{"text": "Looked at"}]) for number in range(page.FEW + 1)]
 
     def failing(*_: Any, **__: Any) -> Any:
         raise KeyError("a value that must not be told")
 
     with monkeypatch.context() as patched:
-        patched.setattr(pull_page, "apply_page", failing)
+        patched.setattr(page, "apply_page", failing)
         found = pulled(bridge, "Observation")
     assert not found.whole
     assert "6 resources of one page could not be applied (KeyError)" in found.notes[-1]

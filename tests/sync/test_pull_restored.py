@@ -9,8 +9,9 @@ from ward import Clock, Ward, post, work
 
 from fhir_bridge.errors import Refused
 from fhir_bridge.store import audit, hospitals
-from fhir_bridge.sync import hospital_state, status
+from fhir_bridge.sync import status
 from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.delivery import hospital_state
 from fhir_bridge.sync.pull import thaw
 
 __all__ = ["hospital"]

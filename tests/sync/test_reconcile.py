@@ -11,7 +11,7 @@ from fhir_bridge.store import audit, links, pulls
 from fhir_bridge.store.pulls import Pull
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.pull import pull
-from fhir_bridge.sync.pull_mode import TYPES
+from fhir_bridge.sync.pulling.mode import TYPES
 from fhir_bridge.sync.reconcile import Reconciled, reconcile
 
 

@@ -19,7 +19,7 @@ from fhir_bridge.store.database import Store
 from fhir_bridge.store.tables import deliveries
 from fhir_bridge.sync import refer
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.refer_shape import ORDER, Incoming
+from fhir_bridge.sync.referrals.shape import ORDER, Incoming
 
 INBOUND = Path(__file__).parents[2] / "fixtures/cases/referred-biologic/inbound/service-request.json"
 SENDER = Client("north", "general", "Invented General Hospital", "hospital", utc_now())

@@ -19,10 +19,12 @@ from fhir_bridge.hospital.outside import Outside
 from fhir_bridge.store import clients, fetches, referrals, senders
 from fhir_bridge.store.clients import Client
 from fhir_bridge.store.senders import Sender
-from fhir_bridge.sync import orphans, refer, refer_fetch, refer_held, refer_inbox
+from fhir_bridge.sync import refer
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.refer_answers import Answer
-from fhir_bridge.sync.refer_shape import TASK, Incoming
+from fhir_bridge.sync.referrals import fetch, inbox, orphans
+from fhir_bridge.sync.referrals import held as refer_held
+from fhir_bridge.sync.referrals.answers import Answer
+from fhir_bridge.sync.referrals.shape import TASK, Incoming
 
 SENT = json.loads((CASES / "referred-biologic" / "inbound" / "task.json").read_bytes())
 GENERAL = Client("default", "general", "Invented General Hospital", "hospital", utc_now())
@@ -75,25 +77,25 @@ def test_the_answer_is_there_before_anything_is_fetched(allowed: Bridge, sender:
         "received",
         {"text": "the order is being fetched"},
     )
-    assert refer_inbox.listing(allowed, "default") == []
+    assert inbox.listing(allowed, "default") == []
 
 
 def test_what_is_fetched_is_the_referral_that_would_have_been_sent_along(allowed: Bridge, sender: Desk) -> None:
     answer = push(allowed, apart(sender.url)[0])
     work(allowed)
-    [found] = refer_inbox.listing(allowed, "default")
+    [found] = inbox.listing(allowed, "default")
     expected = json.loads((CASES / "referred-biologic" / "inbound" / "record.json").read_text())
     got = found["record"]["referral"]
     told = {name: said for name, said in expected["referral"].items() if name != "requested_at"}  # later than the test's day
     assert {name: said for name, said in got.items() if name != "received_at"} == told | {"id": got["id"]}
     assert found["record"]["patient"] == expected["patient"]
     assert shown(allowed, answer)["status"] == "received"
-    refer_inbox.decide(allowed, CLINIC, found["id"], "accept")
+    inbox.decide(allowed, CLINIC, found["id"], "accept")
     assert shown(allowed, answer)["status"] == "accepted"
     with allowed.store.reading() as tx:
         [kept] = referrals.messages_of(tx, "default", found["id"])
     assert documents.loads(kept.body)["entry"][0]["resource"]["id"] == "task-1"
-    assert (refer_inbox.shown(allowed, "default", found["id"]) or {})["left_out"]
+    assert (inbox.shown(allowed, "default", found["id"]) or {})["left_out"]
 
 
 def test_the_same_task_again_is_fetched_once(allowed: Bridge, sender: Desk) -> None:
@@ -103,7 +105,7 @@ def test_the_same_task_again_is_fetched_once(allowed: Bridge, sender: Desk) -> N
     assert push(allowed, apart(sender.url)[0]).body["id"] == (first.body or {})["id"]
     work(allowed)
     assert len(sender.calls) == calls
-    assert len(refer_inbox.listing(allowed, "default")) == 1
+    assert len(inbox.listing(allowed, "default")) == 1
 
 
 @pytest.mark.parametrize("elsewhere", ["https://evil.example", "http://127.0.0.1:9", "https://fhir.hospital.example.evil.example"])
@@ -128,7 +130,7 @@ def test_nothing_is_fetched_from_elsewhere_than_the_orders_own_server(allowed: B
     sender.documents["/ServiceRequest/order"] = order | {"supportingInfo": [{"reference": "https://evil.example/fhir/DocumentReference/1"}]}
     push(allowed, apart(sender.url)[0])
     work(allowed)
-    assert len(refer_inbox.listing(allowed, "default")) == 1
+    assert len(inbox.listing(allowed, "default")) == 1
     assert sorted(sender.calls) == sorted(set(sender.calls))
     assert not any("DocumentReference" in call for call in sender.calls)
 
@@ -139,10 +141,10 @@ def test_a_server_that_is_away_is_asked_again(allowed: Bridge, sender: Desk, clo
     answer = push(allowed, apart(sender.url)[0])
     work(allowed)
     assert shown(allowed, answer)["status"] == "received"
-    assert refer_inbox.listing(allowed, "default") == []
+    assert inbox.listing(allowed, "default") == []
     clock.pass_(hours=1)
     work(allowed)
-    assert len(refer_inbox.listing(allowed, "default")) == 1
+    assert len(inbox.listing(allowed, "default")) == 1
 
 
 @pytest.mark.parametrize(
@@ -190,11 +192,11 @@ def test_a_fetch_that_was_stored_and_not_written_down_is_one_referral(allowed: B
     with allowed.store.transaction() as tx:
         claimed = fetches.claim(tx, seconds=60)
     assert claimed is not None
-    refer_fetch._take(allowed, replace(claimed, tries=-1))  # nothing is settled under this number
-    assert len(refer_inbox.listing(allowed, "default")) == 1
+    fetch._take(allowed, replace(claimed, tries=-1))  # nothing is settled under this number
+    assert len(inbox.listing(allowed, "default")) == 1
     clock.pass_(minutes=2)
     work(allowed)
-    [found] = refer_inbox.listing(allowed, "default")
+    [found] = inbox.listing(allowed, "default")
     assert found["version"] == 1
     with allowed.store.reading() as tx:
         settled = fetches.of(tx, "default", claimed.id)
@@ -208,7 +210,7 @@ def test_a_task_taken_back_by_the_same_way_cancels_its_referral(allowed: Bridge,
     work(allowed)
     push(allowed, task | {"status": "cancelled", "statusReason": {"text": "The patient moved away."}})
     work(allowed)
-    [found] = refer_inbox.listing(allowed, "default")
+    [found] = inbox.listing(allowed, "default")
     assert (found["status"], found["record"]["referral"]["status_reason"]) == ("cancelled", "The patient moved away.")
     assert shown(allowed, first)["status"] == "cancelled"
 
@@ -229,8 +231,8 @@ def test_the_hospitals_own_task_is_updated_and_none_is_made_beside_it(bridge: Br
         assert bridge.hospitals["general"].client.send(_put(one)).status in (200, 201)
     push(bridge, task)
     work(bridge)
-    [id] = [one["id"] for one in refer_inbox.listing(bridge, "default")]
-    refer_inbox.decide(bridge, CLINIC, id, "accept")
+    [id] = [one["id"] for one in inbox.listing(bridge, "default")]
+    inbox.decide(bridge, CLINIC, id, "accept")
     work(bridge)
     [found] = hospital.held("Task")
     assert (found["id"], found["status"], found["note"]) == ("task-1", "accepted", own["note"])
@@ -253,18 +255,18 @@ def test_what_the_hospital_changes_in_its_own_task_and_order_is_no_conflict(brid
         client.send(_put(one))
     push(bridge, task)
     work(bridge)
-    [id] = [one["id"] for one in refer_inbox.listing(bridge, "default")]
-    refer_inbox.decide(bridge, CLINIC, id, "accept")
+    [id] = [one["id"] for one in inbox.listing(bridge, "default")]
+    inbox.decide(bridge, CLINIC, id, "accept")
     work(bridge)
-    before = refer_inbox.listing(bridge, "default")[0]["version"]
+    before = inbox.listing(bridge, "default")[0]["version"]
     [held] = hospital.held("Task")
     client.send(_put({name: said for name, said in held.items() if name != "meta"} | {"note": [{"text": "Call the ward first."}]}))
     [order] = hospital.held("ServiceRequest")
     client.send(_put({name: said for name, said in order.items() if name != "meta"} | {"patientInstruction": "Bring the diary."}))
     pulled(bridge, hospital)
-    assert refer_inbox.listing(bridge, "default")[0]["version"] == before
+    assert inbox.listing(bridge, "default")[0]["version"] == before
     assert open_conflicts(bridge) == []
-    refer_inbox.decide(bridge, CLINIC, id, "schedule")
+    inbox.decide(bridge, CLINIC, id, "schedule")
     work(bridge)
     [found] = hospital.held("Task")
     assert (found["status"], found["note"][0]["text"]) == ("in-progress", "Call the ward first.")

@@ -7,9 +7,10 @@ from ward import CASES, Ward, work
 from fhir_bridge import documents
 from fhir_bridge.clock import utc_now
 from fhir_bridge.store.clients import Client
-from fhir_bridge.sync import refer, refer_inbox, status
+from fhir_bridge.sync import refer, status
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.refer_shape import MESSAGE, Incoming
+from fhir_bridge.sync.referrals import inbox
+from fhir_bridge.sync.referrals.shape import MESSAGE, Incoming
 
 BODY = (CASES / "referred-biologic" / "inbound" / "message.json").read_bytes()
 SENDER = Client("default", "general", "Invented General Hospital", "hospital", utc_now())
@@ -18,7 +19,7 @@ CLINIC = Client("default", "desk", "Front desk", "clinic", utc_now())
 
 def received(bridge: Bridge) -> str:
     refer.take(bridge, SENDER, Incoming(MESSAGE, BODY, documents.loads(BODY), "https://clinic.example/fhir"))
-    [found] = refer_inbox.listing(bridge, "default")
+    [found] = inbox.listing(bridge, "default")
     number: str = found["id"]
     return number
 
@@ -35,10 +36,10 @@ def told(hospital: Ward, bridge: Bridge, number: str) -> dict[str, Any]:
 def test_the_hospitals_task_follows_the_clinics_decisions(bridge: Bridge, hospital: Ward) -> None:
     number = received(bridge)
     assert told(hospital, bridge, number)["Task"]["status"] == "received"
-    refer_inbox.decide(bridge, CLINIC, number, "accept")
+    inbox.decide(bridge, CLINIC, number, "accept")
     assert told(hospital, bridge, number)["Task"]["status"] == "accepted"
-    refer_inbox.decide(bridge, CLINIC, number, "schedule", sessions=["S-1"])
-    refer_inbox.decide(bridge, CLINIC, number, "complete")
+    inbox.decide(bridge, CLINIC, number, "schedule", sessions=["S-1"])
+    inbox.decide(bridge, CLINIC, number, "complete")
     held = told(hospital, bridge, number)
     assert (held["Task"]["status"], held["ServiceRequest"]["status"]) == ("completed", "completed")
 

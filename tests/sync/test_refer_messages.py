@@ -22,11 +22,13 @@ from fhir_bridge.settings import Hospital, Settings
 from fhir_bridge.store import senders
 from fhir_bridge.store.schedule_runs import Order
 from fhir_bridge.store.senders import Sender
-from fhir_bridge.sync import refer, refer_inbox, run, schedule_preview, status
+from fhir_bridge.sync import refer, status
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.refer_shape import MESSAGE, Incoming
-from fhir_bridge.sync.run import Limits
-from fhir_bridge.sync.schedule_works import WORKS
+from fhir_bridge.sync.referrals import inbox
+from fhir_bridge.sync.referrals.shape import MESSAGE, Incoming
+from fhir_bridge.sync.schedules import preview, run
+from fhir_bridge.sync.schedules.run import Limits
+from fhir_bridge.sync.schedules.works import WORKS
 
 BODY = (CASES / "referred-biologic" / "inbound" / "message.json").read_bytes()
 ASKED = documents.loads(BODY)["entry"][0]["resource"]
@@ -53,7 +55,7 @@ def speaking(request: pytest.FixtureRequest, bridge: Bridge, settings: Settings,
 
 def received(bridge: Bridge) -> str:
     refer.take(bridge, SENDER, Incoming(MESSAGE, BODY, documents.loads(BODY), "https://clinic.example/fhir"))
-    [found] = refer_inbox.listing(bridge, "default")
+    [found] = inbox.listing(bridge, "default")
     number: str = found["id"]
     return number
 
@@ -66,12 +68,12 @@ def state(bridge: Bridge, id: str) -> dict[str, Any]:
 def test_each_state_is_one_message_to_the_sender(speaking: Bridge, sender: Desk, session: dict[str, Any]) -> None:
     id = received(speaking)
     work(speaking)
-    refer_inbox.decide(speaking, CLINIC, id, "accept")
+    inbox.decide(speaking, CLINIC, id, "accept")
     work(speaking)
     for version, name in enumerate(("scheduled", "no-show"), 1):
         treated(speaking, session, id, name, version=version)
         work(speaking)
-    refer_inbox.decide(speaking, CLINIC, id, "cancel", reason="The patient moved away.")
+    inbox.decide(speaking, CLINIC, id, "cancel", reason="The patient moved away.")
     work(speaking)
     assert sender.told() == [
         ("received", "2.0", "1"),
@@ -140,7 +142,7 @@ def test_a_newer_state_takes_the_place_of_one_that_waits(speaking: Bridge, sende
     id = received(speaking)
     sender.next = [503]
     work(speaking)
-    refer_inbox.decide(speaking, CLINIC, id, "accept")
+    inbox.decide(speaking, CLINIC, id, "accept")
     clock.pass_(hours=2)
     work(speaking)
     assert sender.told() == [("accepted", "3.0", "2")]
@@ -158,7 +160,7 @@ def test_an_address_in_a_private_network_is_not_called(bridge: Bridge, sender: D
 def test_a_run_that_pushes_to_the_hospital_sends_its_senders_messages_too(speaking: Bridge, sender: Desk) -> None:
     received(speaking)
     order = Order("default", "push", ("general",), "ann")
-    [part] = schedule_preview.preview(speaking, order)
+    [part] = preview.preview(speaking, order)
     assert [one["words"] for one in part["deliveries"]] == [[f"one message to {sender.url}/$process-message"]]
     assert sender.taken == {}
     done = run.carry_out(speaking, run.begin(speaking, order), WORKS, limits=Limits())

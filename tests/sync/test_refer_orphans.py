@@ -8,10 +8,10 @@ from test_matching import refer_, registered  # noqa: F401  # fixtures
 from test_refer_session_loop import received
 from ward import CLINIC, START, Clock, Ward, post, work
 
-from fhir_bridge.sync import orphans, refer_inbox
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.orphans import PATIENCE, Loop, judge
-from fhir_bridge.sync.refer_loop import OVER
+from fhir_bridge.sync.referrals import inbox, orphans
+from fhir_bridge.sync.referrals.loop import OVER
+from fhir_bridge.sync.referrals.orphans import PATIENCE, Loop, judge
 
 
 def stuck(bridge: Bridge, **asked: Any) -> list[tuple[str, str, str]]:
@@ -42,17 +42,17 @@ def test_a_referral_nobody_answers_is_found(bridge: Bridge, hospital: Ward, cloc
     assert stuck(bridge, days=0) == [("received", "received", "clinic")]
     clock.pass_(days=4)
     assert stuck(bridge) == [("received", "received", "clinic")]
-    [shown] = refer_inbox.stuck(bridge, "default")
+    [shown] = inbox.stuck(bridge, "default")
     assert (shown["id"], shown["orphan"]["do"]) == (id, "Accept or decline it.")
-    refer_inbox.decide(bridge, CLINIC, id, "accept")
+    inbox.decide(bridge, CLINIC, id, "accept")
     work(bridge)
     assert stuck(bridge) == []
 
 
 def test_a_planned_day_that_passed_without_a_session_is_found(bridge: Bridge, hospital: Ward, clock: Clock) -> None:
     id = received(bridge)
-    refer_inbox.decide(bridge, CLINIC, id, "accept")
-    patient = refer_inbox.listing(bridge, "default")[0]["record"]["patient"]
+    inbox.decide(bridge, CLINIC, id, "accept")
+    patient = inbox.listing(bridge, "default")[0]["record"]["patient"]
     planned = {"start": "2026-03-10T09:00:00-05:00", "end": "2026-03-10T12:00:00-05:00"}
     post(bridge, {"id": "S-LATER", "status": "scheduled", "patient": patient, "planned": planned, "referral": {"id": id}})
     work(bridge)

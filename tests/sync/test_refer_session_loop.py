@@ -16,10 +16,11 @@ from fhir_bridge.sandbox.store import Store as Chart
 from fhir_bridge.settings import Hospital, Settings, Site
 from fhir_bridge.store import audit, senders
 from fhir_bridge.store.senders import Sender
-from fhir_bridge.sync import refer, refer_inbox, status
+from fhir_bridge.sync import refer, status
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.refer_loop import LEADS, led
-from fhir_bridge.sync.refer_shape import TASK, Incoming
+from fhir_bridge.sync.referrals import inbox
+from fhir_bridge.sync.referrals.loop import LEADS, led
+from fhir_bridge.sync.referrals.shape import TASK, Incoming
 
 BODY = (CASES / "referred-biologic" / "inbound" / "task.json").read_bytes()
 BUSINESS = {"scheduled": "5.1.1", "session-missed": "5.1.2", "session-cancelled": "5.1.3", "session-done": "5.1.4", "completed": "7.0"}
@@ -42,7 +43,7 @@ def settings_of_two(settings: Settings, other: Ward) -> Settings:
 
 def received(bridge: Bridge) -> str:
     refer.take(bridge, SENDER, Incoming(TASK, BODY, documents.loads(BODY), "https://clinic.example/fhir"))
-    [found] = refer_inbox.listing(bridge, "default")
+    [found] = inbox.listing(bridge, "default")
     number: str = found["id"]
     return number
 
@@ -63,13 +64,13 @@ def at(ward: Ward, bridge: Bridge) -> tuple[str, str]:
 
 def test_each_step_of_a_session_arrives_at_the_hospitals_task(bridge: Bridge, hospital: Ward, session: dict[str, Any]) -> None:
     id = received(bridge)
-    refer_inbox.decide(bridge, CLINIC, id, "accept")
+    inbox.decide(bridge, CLINIC, id, "accept")
     for version, (state, business) in enumerate(
         (("scheduled", "5.1.1"), ("no-show", "5.1.2"), ("scheduled", "5.1.1"), ("completed", "5.1.4")), 1
     ):
         treated(bridge, session, id, state, version=version)
         assert at(hospital, bridge) == ("in-progress", business)
-    refer_inbox.decide(bridge, CLINIC, id, "complete")
+    inbox.decide(bridge, CLINIC, id, "complete")
     assert at(hospital, bridge) == ("completed", "7.0")
 
 
@@ -89,7 +90,7 @@ def test_the_sessions_and_the_referrals_patient_become_one(bridge: Bridge, hospi
     """The referral was first: the clinic gives the patient its own number, and the number of the hospital proves who it is."""
     id = received(bridge)
     treated(bridge, session, id, "completed")
-    [found] = refer_inbox.listing(bridge, "default")
+    [found] = inbox.listing(bridge, "default")
     assert (found["match"]["verdict"], found["record"]["patient"]["id"]) == ("joined", "P-7")
     work(bridge)
     assert len(hospital.held("Patient")) == 1
@@ -98,9 +99,9 @@ def test_the_sessions_and_the_referrals_patient_become_one(bridge: Bridge, hospi
 def test_a_session_of_somebody_else_moves_nothing_and_asks_a_person(bridge: Bridge, session: dict[str, Any]) -> None:
     id = received(bridge)
     treated(bridge, session, id, "completed", family_name="Testwoman", hospital_numbers=[])
-    [found] = refer_inbox.listing(bridge, "default", undecided=True)
+    [found] = inbox.listing(bridge, "default", undecided=True)
     assert (found["status"], found["version"]) == ("received", 1)
-    shown = refer_inbox.shown(bridge, "default", id) or {}
+    shown = inbox.shown(bridge, "default", id) or {}
     assert [(one["patient"], list(one["differs"])) for one in shown["match"]["candidates"]] == [("P-7", ["family_name"])]
     with bridge.store.reading() as tx:
         assert "ask-whose-patient" in [entry.action for entry in audit.of_subject(tx, "default", f"referral/{id}")]

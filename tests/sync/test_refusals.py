@@ -14,8 +14,8 @@ from fhir_bridge.hospital.capabilities import SiteFile
 from fhir_bridge.hospital.parts import Step, Write
 from fhir_bridge.hospital.reply import Ambiguous, Dead
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.call import Result, result_of
-from fhir_bridge.sync.job import Outage, Stopped, Wait
+from fhir_bridge.sync.delivery.call import Result, result_of
+from fhir_bridge.sync.delivery.job import Outage, Stopped, Wait
 
 BATCHES = SiteFile(known_good=frozenset({"system.batch"}), deny=frozenset({"system.transaction", "*.updateCreate"}))
 PLAIN = SiteFile(deny=frozenset({"system.transaction", "*.updateCreate", "*.conditionalCreate", "*.conditionalUpdate"}))

@@ -14,12 +14,13 @@ from fhir_bridge.errors import Refused
 from fhir_bridge.hospital.client import Client
 from fhir_bridge.store import audit, schedule_runs
 from fhir_bridge.store.schedule_runs import Busy, Order, Run, RunLost
-from fhir_bridge.sync import run, schedule
+from fhir_bridge.sync import schedule
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.run import Leg, Limits, PartFailed, Work
 from fhir_bridge.sync.schedule import Named, Wish
-from fhir_bridge.sync.schedule_service import Scheduler
-from fhir_bridge.sync.schedule_works import WORKS
+from fhir_bridge.sync.schedules import run
+from fhir_bridge.sync.schedules.run import Leg, Limits, PartFailed, Work
+from fhir_bridge.sync.schedules.service import Scheduler
+from fhir_bridge.sync.schedules.works import WORKS
 
 NIGHTLY = Named("default", "nightly")
 EVERY_NIGHT = Wish("push", "30 2 * * *")

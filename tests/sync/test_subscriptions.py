@@ -16,12 +16,14 @@ from fhir_bridge.sandbox.subscriptions import Notifier, notifying
 from fhir_bridge.store import schedules
 from fhir_bridge.store import subscriptions as rows
 from fhir_bridge.store.schedule_runs import Order
-from fhir_bridge.sync import changes, run, subscriptions
+from fhir_bridge.sync import changes
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.pull_mode import TYPES
-from fhir_bridge.sync.run import Limits
-from fhir_bridge.sync.schedule_service import Scheduler
-from fhir_bridge.sync.schedule_works import WORKS
+from fhir_bridge.sync.pulling.mode import TYPES
+from fhir_bridge.sync.schedules import run
+from fhir_bridge.sync.schedules.run import Limits
+from fhir_bridge.sync.schedules.service import Scheduler
+from fhir_bridge.sync.schedules.works import WORKS
+from fhir_bridge.sync.telling import subscriptions
 from fhir_bridge.web import create_app
 
 

@@ -17,10 +17,10 @@ from ward import Clock, Ward, post, work
 from fhir_bridge.settings import Settings
 from fhir_bridge.store import hospitals, schedule_runs
 from fhir_bridge.store.schedule_runs import Order
-from fhir_bridge.sync import run, schedule_preview
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.run import Limits
-from fhir_bridge.sync.schedule_works import WORKS
+from fhir_bridge.sync.schedules import preview, run
+from fhir_bridge.sync.schedules.run import Limits
+from fhir_bridge.sync.schedules.works import WORKS
 
 BOTH = Order("default", "both", ("general",), "ann")
 
@@ -74,7 +74,7 @@ def test_a_dry_run_tells_the_plan_and_what_waits_and_changes_nothing(
 ) -> None:
     post(bridge, session)
     before, asked = everything(settings), len(hospital.chart.log)
-    pulled, pushed = schedule_preview.preview(bridge, BOTH)
+    pulled, pushed = preview.preview(bridge, BOTH)
     assert everything(settings) == before
     assert len(hospital.chart.log) == asked
     assert all(call.startswith("GET") for call in hospital.spoiled.calls)
@@ -93,15 +93,15 @@ def test_a_dry_run_counts_what_the_hospital_changed_and_a_sync_applies_it(
     work(bridge)
     moved(hospital)
     before = everything(settings)
-    pulled, pushed = schedule_preview.preview(bridge, BOTH)
+    pulled, pushed = preview.preview(bridge, BOTH)
     assert everything(settings) == before
     assert (pulled["counts"]["changed"], pushed["deliveries"]) == (1, [])
-    assert "Appointment: by its history; deletions are seen; never read to its end" in "\n".join(schedule_preview.lines(pulled))
+    assert "Appointment: by its history; deletions are seen; never read to its end" in "\n".join(preview.lines(pulled))
     ended = run.carry_out(bridge, run.begin(bridge, BOTH), WORKS, limits=Limits())
     assert (ended.outcome, run.totals(ended)["changed"]) == ("done", 1), run.errors(ended)
-    again = schedule_preview.preview(bridge, BOTH)[0]
+    again = preview.preview(bridge, BOTH)[0]
     assert again["counts"].get("changed", 0) == 0
-    assert f"; read up to {again['cursors']['Appointment']}" in "\n".join(schedule_preview.lines(again))
+    assert f"; read up to {again['cursors']['Appointment']}" in "\n".join(preview.lines(again))
 
 
 def test_a_pull_that_is_asked_to_stop_finishes_its_page_and_the_next_goes_on(
@@ -147,7 +147,7 @@ def test_a_dry_run_says_why_nothing_would_be_sent(bridge: Bridge, session: dict[
     post(bridge, session)
     with bridge.store.transaction() as tx:
         hospitals.pause(tx, "default", "general", who="ann", why="moving house", now=tx.now)
-    _, pushed = schedule_preview.preview(bridge, BOTH)
+    _, pushed = preview.preview(bridge, BOTH)
     assert pushed["why"] == "paused, nothing would be sent: moving house"
     assert len(pushed["deliveries"]) == 1
 

@@ -20,8 +20,10 @@ from fhir_bridge.hospital.outside import Outside
 from fhir_bridge.store import audit
 from fhir_bridge.store import webhooks as rows
 from fhir_bridge.store.database import Store
-from fhir_bridge.sync import webhooks, webhooks_send, webhooks_sign
+from fhir_bridge.sync import webhooks
 from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.telling import send as webhooks_send
+from fhir_bridge.sync.telling import sign
 from fhir_bridge.sync.worker import Worker
 
 SECRET = bytes(range(32))
@@ -103,7 +105,7 @@ def test_each_change_is_sent_in_order_signed_and_without_patient_data(
 
 def test_the_signature_is_the_one_of_the_standards_example() -> None:
     secret = b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    signature = webhooks_sign.signature("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", b'{"test": 2432232314}', secret=secret)
+    signature = sign.signature("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", b'{"test": 2432232314}', secret=secret)
     assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
@@ -201,7 +203,7 @@ def test_both_secrets_sign_while_one_is_rotated(
 ) -> None:
     fresh = bytes(32)
     rotated = webhooks.rotate(bridge, "default", hook, secret=fresh, who="ann", hours=24)
-    assert webhooks_sign.secret_of(rotated["secret"]) == fresh
+    assert sign.secret_of(rotated["secret"]) == fresh
     happen("S-1")
     send(bridge)
     clock.pass_(hours=24)

@@ -6,7 +6,8 @@ from dataclasses import replace
 from twins_rig import Doc, Rig, sessions
 
 from fhir_bridge.sandbox.profile import Hospital as Twin
-from fhir_bridge.sync import changes, status, visible
+from fhir_bridge.sync import changes, status
+from fhir_bridge.sync.delivery import visible
 
 
 def slow(seconds: float) -> Callable[[Twin], Twin]:

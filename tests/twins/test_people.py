@@ -12,8 +12,9 @@ from fhir_bridge.errors import Refused
 from fhir_bridge.sandbox.profile import Hospital as Twin
 from fhir_bridge.sandbox.rules import Rule
 from fhir_bridge.store import audit, dead_letters
-from fhir_bridge.sync import hospital_state, status, stopped
-from fhir_bridge.sync.stopped import Which
+from fhir_bridge.sync import status
+from fhir_bridge.sync.delivery import hospital_state, stopped
+from fhir_bridge.sync.delivery.stopped import Which
 
 GRUMPY = Rule(type="Encounter", path="language", text="Encounter.language is required", needs=1)
 

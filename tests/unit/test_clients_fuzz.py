@@ -11,8 +11,9 @@ from joserfc.jwk import ECKey
 
 from fhir_bridge import documents
 from fhir_bridge.errors import Refused
-from fhir_bridge.sync import sign_in_assertion, sign_in_jwks
-from fhir_bridge.sync.sign_in_assertion import Denied
+from fhir_bridge.sync.clients import assertion as sign_in_assertion
+from fhir_bridge.sync.clients import jwks
+from fhir_bridge.sync.clients.assertion import Denied
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 PUBLIC = dict(ECKey.generate_key("P-384", {"kid": "k1"}, private=False).as_dict(private=False))
@@ -39,7 +40,7 @@ def part(told: Any) -> str:
 @settings(max_examples=400, deadline=None)
 def test_any_document_is_public_keys_or_refused(document: Any) -> None:
     with suppress(Refused):
-        assert sign_in_jwks.read(document)
+        assert jwks.read(document)
 
 
 @given(header=HEADERS | JSON, claims=CLAIMS | JSON, keys=st.lists(KEYS, max_size=2), signature=st.text("AZaz09-_", max_size=130))

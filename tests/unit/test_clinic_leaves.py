@@ -14,7 +14,7 @@ from fhir_bridge import documents
 from fhir_bridge.clinic import records
 from fhir_bridge.clinic.leaves import built, flat, paths, schema_path
 from fhir_bridge.clinic.vitals import Vital
-from fhir_bridge.sync.owners import OWNERS, owner
+from fhir_bridge.sync.pulling.owners import OWNERS, owner
 
 calm = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 KINDS = {"session": sessions(), "appointment": appointments(), "referral": referrals()}

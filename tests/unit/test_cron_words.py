@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_bridge.errors import Refused
-from fhir_bridge.sync import schedule_times
-from fhir_bridge.sync.schedule_times import MOST_MISSED, checked, due_times, in_words, missed, moment_in_words, next_after
+from fhir_bridge.sync.schedules import times
+from fhir_bridge.sync.schedules.times import MOST_MISSED, checked, due_times, in_words, missed, moment_in_words, next_after
 
 NEW_YORK, BERLIN = ZoneInfo("America/New_York"), ZoneInfo("Europe/Berlin")
 # the clocks' changes of 2026: New York 8 March and 1 November, Berlin 29 March and 25 October
@@ -170,4 +170,4 @@ def _values(field: str, high: int) -> set[int]:
 @given(cron=CRONS)
 def test_every_expression_can_be_said_in_words(cron: str) -> None:
     assert in_words(cron)
-    assert schedule_times.checked(cron) == cron
+    assert times.checked(cron) == cron

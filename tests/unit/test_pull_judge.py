@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from fhir_bridge.hospital.seen import Seen
 from fhir_bridge.store.pulls import Known
-from fhir_bridge.sync.pull_judge import Standing, mark, standing
-from fhir_bridge.sync.seen import Seen
+from fhir_bridge.sync.pulling.judge import Standing, mark, standing
 
 NEW, SAME, OLDER, DOUBT = Standing.NEW, Standing.SAME, Standing.OLDER, Standing.DOUBT
 AT = datetime(2026, 3, 2, 14, tzinfo=UTC)

@@ -4,7 +4,7 @@ import pytest
 
 from fhir_bridge.hospital.capabilities import SiteFile, read
 from fhir_bridge.sandbox.profile import load
-from fhir_bridge.sync.pull_mode import TYPES, modes_of
+from fhir_bridge.sync.pulling.mode import TYPES, modes_of
 
 
 def ways(like: str, type: str, **site: frozenset[str]) -> list[str]:

@@ -13,7 +13,7 @@ from fhir_bridge.store import records, referrals
 from fhir_bridge.store.clients import Client
 from fhir_bridge.sync import refer
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.refer_shape import TRANSACTION, Incoming
+from fhir_bridge.sync.referrals.shape import TRANSACTION, Incoming
 
 BODY = (Path(__file__).parents[2] / "fixtures/cases/referred-biologic/inbound/transaction.json").read_bytes()
 SENDER = Client("north", "general", "Invented General Hospital", "hospital", utc_now())

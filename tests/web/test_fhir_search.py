@@ -13,7 +13,7 @@ from test_fhir_door import push, sent
 
 from fhir_bridge.fhir import check
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.refer_query import PARAMETERS
+from fhir_bridge.sync.referrals.query import PARAMETERS
 
 SignIn = Callable[..., FlaskClient]
 ORDERS = "urn:oid:2.999.1.7"

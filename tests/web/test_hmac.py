@@ -22,9 +22,10 @@ from fhir_bridge.settings import Settings
 from fhir_bridge.store import clients, records
 from fhir_bridge.store.clients import Client
 from fhir_bridge.store.database import Store
-from fhir_bridge.sync import sign_in_clients, sign_in_signed
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.sign_in_clients import Wanted
+from fhir_bridge.sync.clients import registry
+from fhir_bridge.sync.clients import signed as sign_in_signed
+from fhir_bridge.sync.clients.registry import Wanted
 from fhir_bridge.web import create_app
 
 AT = "/api/v1/sessions"
@@ -63,7 +64,7 @@ class Clinic:
         return int(self.door.post(at, data=body, headers=headers).status_code)
 
     def rotate(self, overlap: timedelta) -> Mapping[str, str]:
-        return sign_in_clients.rotate(self.bridge, tenant="north", id="c1", wanted=Wanted("hmac"), overlap=overlap, by="test")[0]
+        return registry.rotate(self.bridge, tenant="north", id="c1", wanted=Wanted("hmac"), overlap=overlap, by="test")[0]
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def clinic(bridge: Bridge, settings: Settings) -> Iterator[Clinic]:
     clock, log = Clock(), CapturingLogger()
     store = Store(settings.database_url.reveal(), clock=clock)
     here = replace(bridge, store=store, clock=clock)
-    shown = sign_in_clients.register(here, Client("north", "c1", "c1", "clinic", clock()), Wanted("hmac"), by="test")
+    shown = registry.register(here, Client("north", "c1", "c1", "clinic", clock()), Wanted("hmac"), by="test")
     yield Clinic(create_app(here, log=log).test_client(), here, clock, log, shown)
     store.close()
 

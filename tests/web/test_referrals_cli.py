@@ -13,7 +13,7 @@ from fhir_bridge.clock import utc_now
 from fhir_bridge.settings import Settings
 from fhir_bridge.store.clients import Client
 from fhir_bridge.sync import refer
-from fhir_bridge.sync.refer_shape import ORDER, Incoming
+from fhir_bridge.sync.referrals.shape import ORDER, Incoming
 
 
 def run(*words: str) -> tuple[int, str]:

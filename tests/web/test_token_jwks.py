@@ -16,8 +16,8 @@ from fhir_bridge import documents
 from fhir_bridge.hospital.outside import Outside
 from fhir_bridge.sandbox.running import running
 from fhir_bridge.store.database import Store
-from fhir_bridge.sync import sign_in_jwks
 from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.clients import jwks
 from fhir_bridge.web import create_app
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -98,7 +98,7 @@ def test_a_key_that_was_taken_away_opens_nothing_once_the_copy_is_stale(desk: De
     old, new = desk.publisher.keys[0], pair("b")
     assert desk.ask(old) == 200
     desk.publisher.keys = [new]
-    desk.later(sign_in_jwks.SHORTEST + MINUTE)
+    desk.later(jwks.SHORTEST + MINUTE)
     assert [desk.ask(old), desk.ask(new)] == [401, 200]
 
 
@@ -145,14 +145,14 @@ def test_what_is_no_set_of_public_keys_lets_nobody_in(desk: Desk, name: str) -> 
 
 
 def test_an_address_that_does_not_answer_in_time_lets_nobody_in(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sign_in_jwks, "SECONDS", 0.2)
+    monkeypatch.setattr(jwks, "SECONDS", 0.2)
     desk.publisher.wait = 1.5
     assert (desk.ask(desk.publisher.keys[0]), desk.publisher.asked) == (401, 1)
 
 
 def test_jku_that_is_the_registered_address_is_taken_and_any_other_is_not(desk: Desk) -> None:
     with desk.bridge.store.reading() as tx:
-        found = sign_in_jwks.sign_in.registered(tx, "general")
+        found = jwks.sign_in.registered(tx, "general")
     assert found is not None
     door, [key] = create_app(desk.bridge, log=CapturingLogger()).test_client(), desk.publisher.keys
     for jku, status in ((found[1].url, 200), (f"{found[1].url}/", 401), ("https://evil.example/jwks", 401)):
@@ -163,15 +163,15 @@ def test_jku_that_is_the_registered_address_is_taken_and_any_other_is_not(desk: 
 @pytest.mark.parametrize(
     ("said", "lasts"),
     [
-        ("", sign_in_jwks.SHORTEST),
-        ("no-store", sign_in_jwks.SHORTEST),
-        ("max-age=1", sign_in_jwks.SHORTEST),
+        ("", jwks.SHORTEST),
+        ("no-store", jwks.SHORTEST),
+        ("max-age=1", jwks.SHORTEST),
         ("public, max-age=3600", HOUR),
         ("Max-Age=7200, must-revalidate", 2 * HOUR),
-        ("max-age=999999999", sign_in_jwks.LONGEST),
-        ("max-age=-5", sign_in_jwks.SHORTEST),
-        ("s-maxage=7200", sign_in_jwks.SHORTEST),
+        ("max-age=999999999", jwks.LONGEST),
+        ("max-age=-5", jwks.SHORTEST),
+        ("s-maxage=7200", jwks.SHORTEST),
     ],
 )
 def test_an_answer_lasts_as_long_as_it_says_within_bounds(said: str, lasts: timedelta) -> None:
-    assert sign_in_jwks.lasting(said) == lasts
+    assert jwks.lasting(said) == lasts

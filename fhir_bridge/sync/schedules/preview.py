@@ -1,0 +1,119 @@
+"""What a run would do, with nothing stored and nothing sent: hospitals are only asked and read from."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from fhir_bridge.errors import BridgeError
+from fhir_bridge.hospital import words
+from fhir_bridge.hospital.capabilities import Capabilities
+from fhir_bridge.store import dead_letters, hospitals, pulls
+from fhir_bridge.store.rows import Delivery, Lease
+from fhir_bridge.store.schedule_runs import WORKS, Order
+from fhir_bridge.sync import pull as pulling
+from fhir_bridge.sync import routes
+from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.deliver import planned_now
+from fhir_bridge.sync.delivery import statement
+from fhir_bridge.sync.delivery.job import Job, Outage, Overtaken
+from fhir_bridge.sync.referrals import messages
+from fhir_bridge.sync.schedules.run import Tell
+
+SHOWN = 100  # deliveries of one hospital whose plans are told
+
+
+def preview(bridge: Bridge, order: Order, *, tell: Tell = lambda _: None) -> list[dict[str, Any]]:
+    """Each part the run would have.
+
+    A push: `{work, hospital, deliveries: [{id, record, version, plan?, words, why?}], more, why?}`, `why` when nothing would be
+    sent; a pull: `{work, hospital, ways, cursors, unfinished, counts, notes}`, by type how it would be read and up to which of the
+    hospital's times it was, and what would become of the entries.
+    """
+    return [_part(bridge, order.tenant, work, hospital, tell) for work in WORKS[order.what] for hospital in order.hospitals]
+
+
+def lines(part: dict[str, Any]) -> Iterator[str]:
+    """A part for people."""
+    yield f"{part['work']} {part['hospital']}: " + (part.get("why") or _head(part))
+    for one in part.get("deliveries", ()):
+        yield f"  {one['record']} version {one['version']}: {one.get('why', '')}".rstrip()
+        yield from (f"    {line}" for line in one["words"])
+    if part.get("more"):
+        yield "  and more; only the oldest are told here"
+    for type, way in part.get("ways", {}).items():
+        since = f"; read up to {part['cursors'][type]}" if type in part["cursors"] else "; never read to its end"
+        yield f"  {way}{since}" + (", and goes on within a reading that was broken off" if type in part["unfinished"] else "")
+    yield from (f"  {note}" for note in part.get("notes", ()))
+
+
+def _head(part: dict[str, Any]) -> str:
+    if part["work"] == "push":
+        return f"{len(part['deliveries'])} would be delivered" if part["deliveries"] else "nothing is due"
+    counts = ", ".join(f"{count} {name}" for name, count in part["counts"].items())
+    return counts or "nothing has changed"
+
+
+def _part(bridge: Bridge, tenant: str, work: str, name: str, tell: Tell) -> dict[str, Any]:
+    told: dict[str, Any] = {"work": work, "hospital": name}
+    tell(f"{work} {name}")
+    try:
+        if name not in bridge.hospitals:
+            return told | {"why": "no hospital of that name is configured any more"}
+        able = statement.without_keeping(bridge, tenant=tenant, hospital=bridge.hospitals[name])
+        if isinstance(able, Outage):
+            return told | {"why": f"the hospital is out: {able.reason}"}
+        return told | (_push(bridge, tenant, name, able) if work == "push" else _pull(bridge, tenant, name, able, tell))
+    except BridgeError as error:
+        return told | {"why": str(error)}
+
+
+def _push(bridge: Bridge, tenant: str, name: str, able: Capabilities) -> dict[str, Any]:
+    with bridge.store.reading() as tx:
+        now, state = tx.now, hospitals.of(tx, tenant, name)
+        here = [name, *routes.addresses_beside(tx, tenant, name)]
+        due = [one for each in here for one in dead_letters.due(tx, tenant, each, now, limit=SHOWN + 1)]
+    told: dict[str, Any] = {"deliveries": [_delivery(bridge, each, able) for each in due[:SHOWN]], "more": len(due) > SHOWN}
+    if state.paused_at:
+        return told | {"why": f"paused, nothing would be sent: {state.paused_why}"}
+    if state.retry_at and state.retry_at > now:
+        return told | {"why": f"out, nothing would be sent before {state.retry_at.isoformat()}: {state.why_open}"}
+    return told
+
+
+def _delivery(bridge: Bridge, delivery: Delivery, able: Capabilities) -> dict[str, Any]:
+    told: dict[str, Any] = {"id": delivery.id, "record": f"{delivery.kind}/{delivery.record_id}", "version": delivery.version}
+    lease = Lease(delivery.tenant, delivery.hospital, delivery.lane, 0, delivery.created_at, "preview")
+    if errand := messages.errand(bridge, lease, delivery):
+        return told | {"words": [f"one message to {errand.to}"]}
+    job = Job(bridge, lease, delivery, bridge.sites[delivery.tenant], bridge.hospitals[delivery.hospital], able)
+    try:
+        found = planned_now(job, dry=True)
+    except BridgeError as error:
+        return told | {"words": [], "why": f"it would stop for a person: {error}"}
+    if isinstance(found, Overtaken):
+        return told | {"words": [], "why": "nothing would be sent: a newer version takes its place"}
+    planned, _ = found
+    told |= {"plan": words.data(planned), "words": words.lines(planned)}
+    return told | ({"why": "the last call may have been carried out, so it is looked for first"} if delivery.state == "ambiguous" else {})
+
+
+def _pull(bridge: Bridge, tenant: str, name: str, able: Capabilities, tell: Tell) -> dict[str, Any]:
+    # it knows the capabilities already, so that it need not ask for them and keep them
+    hospital = replace(bridge.hospitals[name], known={tenant: (bridge.clock(), able)})
+    asked = replace(bridge, hospitals={**bridge.hospitals, name: hospital})
+
+    def say(words: str) -> None:
+        tell(f"{name}: {words}")
+
+    found = pulling.pull(asked, tenant=tenant, hospital=name, dry_run=True, tell=say)
+    with bridge.store.reading() as tx:
+        read = {one.type: one for one in pulls.listing(tx, tenant, name)}
+    cursors = {type: one.watermark.isoformat() for type, one in read.items() if one.watermark}
+    unfinished = [type for type, one in read.items() if one.next_page]
+    return {
+        "ways": found.ways,
+        "cursors": cursors,
+        "unfinished": unfinished,
+        "counts": found.counts | found.applied,
+        "notes": list(found.notes),
+    }

@@ -1,0 +1,1 @@
+"""How the clinic learns of changes beyond its feed, and how hospitals tell us of theirs."""
