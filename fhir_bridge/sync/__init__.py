@@ -1,1 +1,1 @@
-"""The use cases, one module each: accept, deliver, pull, refer, reconcile, schedule … What a large one is made of is the folder beside it."""
+"""The use cases, one module each: accept, deliver, pull, refer, reconcile … What a large one is made of is the folder beside it."""
