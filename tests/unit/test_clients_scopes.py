@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_bridge.sync.clients import scopes as scopes
+from fhir_bridge.sync.clients import scopes
 
 KINDS = ("ServiceRequest", "Task", "Patient", "*")
 ENDINGS = ("c", "r", "u", "d", "s", "cr", "rs", "cud", "cruds", "read", "write", "*")

@@ -18,7 +18,7 @@ from fhir_bridge.sync.accept import accept_within, lane_of, read
 from fhir_bridge.sync.bridge import Bridge, Site
 from fhir_bridge.sync.convert import summed_up
 from fhir_bridge.sync.delivery import held
-from fhir_bridge.sync.pulling import compare as compare
+from fhir_bridge.sync.pulling import compare
 from fhir_bridge.sync.pulling.compare import NOTHING, Decision, Leaves
 
 TURNS, TURNS_WITHIN = 3, timedelta(hours=1)

@@ -12,7 +12,7 @@ from typing import Any
 from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.sync.bridge import Site
 from fhir_bridge.sync.convert import ReadBack, map_back
-from fhir_bridge.sync.referrals import parts as parts
+from fhir_bridge.sync.referrals import parts
 from fhir_bridge.sync.referrals.find import Found, find
 
 #: the status words with which a hospital asks, and those with which it takes back, by type
