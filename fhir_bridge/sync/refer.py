@@ -21,8 +21,7 @@ from fhir_bridge.store.records import Stored, VersionTaken
 from fhir_bridge.store.referrals import Message
 from fhir_bridge.sync.accept import accept, read
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.referrals import answers
-from fhir_bridge.sync.referrals import focus, index
+from fhir_bridge.sync.referrals import answers, focus, index
 from fhir_bridge.sync.referrals import patient as refer_patient
 from fhir_bridge.sync.referrals import query as refer_query
 from fhir_bridge.sync.referrals import read as refer_read
