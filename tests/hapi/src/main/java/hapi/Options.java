@@ -26,7 +26,7 @@ final class Options {
       Map.entry("max-bundle", "0"), // 0 = no limit
       Map.entry("retry-interceptor", "false"), // obey X-Retry-On-Version-Conflict
       Map.entry("scheduling", "true"),
-      Map.entry("rest-hooks", "true"), // Subscriptions become active, and their endpoints are called
+      Map.entry("rest-hooks", "false"), // Subscriptions become active, and their endpoints are called
       Map.entry("pre-expand", "false")); // expand value sets in the background
 
   private final Map<String, String> values = new TreeMap<>(DEFAULTS);
