@@ -6,6 +6,7 @@
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations, product
@@ -98,6 +99,9 @@ def play(cell: Cell, forks: Forks, database: str, folder: Path) -> str:
         run.accept(Visit(0, patient=0, like=cell.like))
         seconds = {"drip": 0.05}.get(cell.fault, 0.8)
         hospital.faults.add(Failure(kind=cell.fault, method=method, path=path, seconds=seconds, retry_after="20"))
+        if cell.fault.startswith("stall"):
+            assert run.drain(deadline=0.4) == 0
+            time.sleep(seconds)  # hours pass in a moment in what follows, and must not pass what the hospital still works on
         run.settle(deadline=0.4)
         assert hospital.faults.spoilt == {cell.fault: 1}, f"{cell} was not met"
         return _outcome(hospital, run.ledger())
