@@ -6,12 +6,11 @@ from typing import Any, BinaryIO
 
 import click
 
-from fhir_bridge import bootstrap
+from fhir_bridge.cli import opened
 from fhir_bridge.cli.credentials import Duration, credential_options, networks, scopes, wanted
 from fhir_bridge.cli.output import emit, json_option, say, site_option
 from fhir_bridge.cli.senders import keep, sender_options
 from fhir_bridge.errors import Fault, Refused
-from fhir_bridge.settings import Settings
 from fhir_bridge.store import clients
 from fhir_bridge.store.clients import Client, Held
 from fhir_bridge.store.senders import Sender
@@ -41,12 +40,16 @@ def add(
     means = wanted(jwks, jwks_url, signs=signs, expires=expires)
     if means.by_public_keys and kind != "hospital":
         raise Refused([Fault("--jwks", "is how a hospital signs in; give a clinic a key, or --hmac")])
-    may, calls, settings = scopes(kind, allowed), networks(calls_from), _settings(site)
-    bridge = bootstrap.bridge(settings)
+    may, calls, bridge = scopes(kind, allowed), networks(calls_from), opened.bridge(site)
     with bridge.store.reading() as tx:
         client = Client(site, id, name or id, kind, tx.now, scopes=may, networks=calls)
+    said, known = Sender(site, id, **sender), bridge.sites[site].hospitals
     shown = registry.register(
-        bridge, client, means, by=getpass.getuser(), alongside=lambda tx: keep(tx, settings, Sender(site, id, **sender), kind=kind)
+        bridge,
+        client,
+        means,
+        by=getpass.getuser(),
+        alongside=lambda tx: keep(tx, said, kind=kind, known=known),
     )
     if jwks_url and not registry.readable(bridge, client):
         say("No public keys of use can be read at this address yet; it is asked again when the client signs in.")
@@ -58,9 +61,7 @@ def add(
 @json_option
 def listing(as_json: bool) -> None:
     """Print every client, the revoked ones too, and by what each comes in until when."""
-    settings = Settings.from_environ()
-    bootstrap.prepare(settings)
-    with bootstrap.store(settings).reading() as tx:
+    with opened.bridge().store.reading() as tx:
         found = [_told(client, clients.held(tx, client)) for client in clients.listing(tx)]
     emit(found, as_json=as_json, text=lambda: "\n".join(map(_line, found)) or "No client yet.")
 
@@ -76,7 +77,7 @@ def rotate(
     site: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Print a new key for the client; the old ones go on until the overlap ends."""
-    means, bridge = wanted(jwks, jwks_url, signs=signs, expires=expires), bootstrap.bridge(_settings(site))
+    means, bridge = wanted(jwks, jwks_url, signs=signs, expires=expires), opened.bridge(site)
     shown, until = registry.rotate(bridge, tenant=site, id=id, wanted=means, overlap=overlap, by=getpass.getuser())
     told = {"site": site, "id": id, **shown, **({"old_until": until.isoformat()} if shown else {})}
     emit(told, as_json=as_json, text=lambda: "\n".join(shown.values()) or f"{id} has new public keys")
@@ -90,16 +91,8 @@ def rotate(
 @json_option
 def revoke(id: str, site: str, as_json: bool) -> None:
     """Let the client's keys and tokens open nothing from now on."""
-    registry.revoke(bootstrap.bridge(_settings(site)), tenant=site, id=id, by=getpass.getuser())
+    registry.revoke(opened.bridge(site), tenant=site, id=id, by=getpass.getuser())
     emit({"site": site, "id": id, "revoked": True}, as_json=as_json, text=lambda: f"{id} is revoked")
-
-
-def _settings(site: str) -> Settings:
-    settings = Settings.from_environ()
-    if site not in settings.sites:
-        raise Refused([Fault("--site", f"no site {site!r} is set; known: {', '.join(settings.sites)}")])
-    bootstrap.prepare(settings)
-    return settings
 
 
 def _told(client: Client, held: list[Held]) -> dict[str, Any]:

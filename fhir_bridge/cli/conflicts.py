@@ -6,12 +6,10 @@ from typing import Any
 
 import click
 
-from fhir_bridge import bootstrap
+from fhir_bridge.cli import opened
 from fhir_bridge.cli.output import emit, json_option, site_option
 from fhir_bridge.errors import Fault, Refused
-from fhir_bridge.settings import Settings
 from fhir_bridge.sync import conflicts
-from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.conflicts import Which
 
 STATES = ("open", "kept-ours", "took-theirs", "settled")
@@ -30,7 +28,7 @@ def command() -> None:
 @json_option
 def list_(state: str, hospital: str | None, site: str, as_json: bool) -> None:
     """Print the conflicts, the oldest first, without values."""
-    found = conflicts.listing(_bridge(), site, state=state, hospital=hospital)
+    found = conflicts.listing(opened.bridge(site), site, state=state, hospital=hospital)
     emit(found, as_json=as_json, text=lambda: "\n".join(map(_line, found)) or "No conflict.")
 
 
@@ -40,7 +38,7 @@ def list_(state: str, hospital: str | None, site: str, as_json: bool) -> None:
 @json_option
 def show(id: str, site: str, as_json: bool) -> None:
     """Print one conflict with both values."""
-    found = conflicts.shown(_bridge(), site, id)
+    found = conflicts.shown(opened.bridge(site), site, id)
     if found is None:
         raise Refused([Fault("id", "the site has no conflict of this id")])
     emit(found, as_json=as_json)
@@ -82,7 +80,7 @@ def _decide(
     several = everything or hospital is not None or field is not None
     if (id is None) != several:
         raise click.UsageError("name one ID, or several by --all, --hospital or --field")
-    bridge, who = _bridge(), getpass.getuser()
+    bridge, who = opened.bridge(site), getpass.getuser()
     if id is not None:
         one(bridge, tenant=site, id=id, who=who, why=reason)
         emit({"id": id, "state": state}, as_json=as_json, text=lambda: f"{id} is decided: {state}")
@@ -90,10 +88,6 @@ def _decide(
     count = many(bridge, Which(site, hospital, field), who=who, why=reason)
     left = f"; {len(count.left)} left, decide them one by one to hear why: {' '.join(count.left)}" if count.left else ""
     emit({"decided": count.done, "left": list(count.left)}, as_json=as_json, text=lambda: f"{count.done} decided: {state}{left}")
-
-
-def _bridge() -> Bridge:
-    return bootstrap.bridge(Settings.from_environ())
 
 
 def _line(one: dict[str, Any]) -> str:

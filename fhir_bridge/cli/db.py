@@ -5,6 +5,7 @@ import getpass
 import click
 
 from fhir_bridge import bootstrap
+from fhir_bridge.cli import opened
 from fhir_bridge.cli.output import emit, json_option
 from fhir_bridge.errors import Refused
 from fhir_bridge.settings import Settings
@@ -48,5 +49,5 @@ def check(as_json: bool) -> None:
 @json_option
 def archive(days: int, as_json: bool) -> None:
     """Put finished deliveries and their attempts into the archive's tables; they are still told, and cost the work nothing."""
-    moved = archiving.archive(bootstrap.bridge(Settings.from_environ()), days=days, who=getpass.getuser())
+    moved = archiving.archive(opened.bridge(), days=days, who=getpass.getuser())
     emit({"archived": moved}, as_json=as_json, text=lambda: f"{moved} finished deliveries are in the archive")

@@ -4,9 +4,8 @@ import getpass
 
 import click
 
-from fhir_bridge import bootstrap
+from fhir_bridge.cli import opened
 from fhir_bridge.cli.output import emit, json_option, site_option
-from fhir_bridge.settings import Settings
 from fhir_bridge.sync.delivery import hospital_state
 
 
@@ -17,5 +16,5 @@ from fhir_bridge.sync.delivery import hospital_state
 @json_option
 def command(hospital: str, reason: str, site: str, as_json: bool) -> None:
     """Send nothing to HOSPITAL until it is resumed; what the clinic posts is kept and waits."""
-    hospital_state.pause(bootstrap.bridge(Settings.from_environ()), tenant=site, hospital=hospital, who=getpass.getuser(), why=reason)
+    hospital_state.pause(opened.bridge(site), tenant=site, hospital=hospital, who=getpass.getuser(), why=reason)
     emit({"hospital": hospital, "paused": True}, as_json=as_json, text=lambda: f"{hospital} is paused")

@@ -5,6 +5,7 @@ from typing import BinaryIO
 import click
 
 from fhir_bridge import bootstrap
+from fhir_bridge.cli import opened
 from fhir_bridge.cli.output import emit, file_argument, json_option, read, site_option
 from fhir_bridge.cli.sandbox import LIKE
 from fhir_bridge.errors import BridgeError, Fault, Refused
@@ -27,9 +28,8 @@ def command(file: BinaryIO, like: str | None, hospital: str | None, site: str, a
     """Print how the clinic record in FILE would be sent to a hospital: each write, its way, and what would not go and why."""
     if (like is None) == (hospital is None):
         raise click.UsageError("say either --like or --hospital")
-    settings = Settings.from_environ()
-    place = bootstrap.site(settings, site)
-    able = _like(like) if like else _of(settings, hospital or "", site)
+    place = bootstrap.site(Settings.from_environ(), site)
+    able = _like(like) if like else _of(hospital or "", site)
     planned = convert.plan_of(place.mapping, read(file), zone=place.zone, able=able, kinds=place.records)
     emit(words.data(planned), as_json=as_json, text=lambda: "\n".join(words.lines(planned)))
 
@@ -39,9 +39,8 @@ def _like(name: str) -> Capabilities:
     return capabilities.read(profile.load(name).statement, site=capabilities.site_file(profile.agreed(name).rules))
 
 
-def _of(settings: Settings, name: str, site: str) -> Capabilities:
-    bootstrap.prepare(settings)
-    bridge = bootstrap.bridge(settings)
+def _of(name: str, site: str) -> Capabilities:
+    bridge = opened.bridge(site)
     if (hospital := bridge.hospitals.get(name)) is None:
         raise Refused([Fault("--hospital", f"no hospital {name!r} is set; known: {', '.join(bridge.hospitals) or 'none'}")])
     found = fetch(bridge, tenant=site, hospital=hospital)

@@ -6,11 +6,9 @@ from typing import Any
 
 import click
 
-from fhir_bridge import bootstrap
+from fhir_bridge.cli import opened
 from fhir_bridge.cli.output import emit, json_option, site_option
 from fhir_bridge.cli.progress import progress
-from fhir_bridge.errors import Fault, Refused
-from fhir_bridge.settings import Settings
 from fhir_bridge.sync.reconcile import Reconciled, reconcile
 
 
@@ -24,10 +22,7 @@ def command(hospitals: tuple[str, ...], repair: bool, site: str, as_json: bool) 
 
     Ends with 1 when a hospital did not answer everything, or the pull had missed something.
     """
-    settings = Settings.from_environ()
-    bridge = bootstrap.bridge(settings)
-    if site not in bridge.sites:
-        raise Refused([Fault("--site", f"no site {site!r} is set; known: {', '.join(bridge.sites)}")])
+    bridge = opened.bridge(site)
     found = []
     with progress() as tell:
         for name in hospitals or bridge.sites[site].hospitals:

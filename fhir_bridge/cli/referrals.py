@@ -4,15 +4,23 @@ from typing import Any
 
 import click
 
-from fhir_bridge import bootstrap, clock
+from fhir_bridge import clock
+from fhir_bridge.cli import opened
 from fhir_bridge.cli.output import emit, json_option, site_option
 from fhir_bridge.clinic import words
 from fhir_bridge.errors import Fault, Refused
-from fhir_bridge.settings import Settings
 from fhir_bridge.store.clients import Client
-from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.referrals import inbox, orphans
 
+ABOUT = {
+    "accept": "Take the patient.",
+    "decline": "Do not take the patient, and say why.",
+    "schedule": "Say that sessions are planned.",
+    "complete": "Say that all that was asked for is done.",
+    "hold": "Put it on hold, and say why; `accept` takes it up again.",
+    "cancel": "Cancel what was begun, and say why.",
+    "fail": "Say that what was begun could not be carried out, and why.",
+}
 session_option = click.option("--session", "sessions", multiple=True, help="Number of a session that answers it; may be said again.")
 reason_option = click.option("--reason", required=True, help="Why; the hospital reads it.")
 
@@ -30,7 +38,7 @@ def command() -> None:
 @json_option
 def list_(status: str | None, undecided: bool, limit: int, site: str, as_json: bool) -> None:
     """Print the newest referrals, without patients' names."""
-    found = inbox.listing(_bridge(site), site, status=status, undecided=undecided, limit=limit)
+    found = inbox.listing(opened.bridge(site), site, status=status, undecided=undecided, limit=limit)
     emit(found, as_json=as_json, text=lambda: "\n".join(map(_line, found)) or "No referral.")
 
 
@@ -40,7 +48,7 @@ def list_(status: str | None, undecided: bool, limit: int, site: str, as_json: b
 @json_option
 def show(id: str, site: str, as_json: bool) -> None:
     """Print one referral, what was left out of it, and how far its news came."""
-    emit(_known(inbox.shown(_bridge(site), site, id)), as_json=as_json)
+    emit(_known(inbox.shown(opened.bridge(site), site, id)), as_json=as_json)
 
 
 @command.command("orphans")
@@ -49,77 +57,8 @@ def show(id: str, site: str, as_json: bool) -> None:
 @json_option
 def orphans_(days: int | None, site: str, as_json: bool) -> None:
     """Print the referrals neither side is moving: since when, who must act, and what to do."""
-    found = orphans.of_site(_bridge(site), site, days=days)
+    found = orphans.of_site(opened.bridge(site), site, days=days)
     emit(found, as_json=as_json, text=lambda: "\n".join(map(_stuck, found)) or "Nothing is stuck.")
-
-
-@command.command("accept")
-@click.argument("id")
-@site_option
-@json_option
-def accept(id: str, site: str, as_json: bool) -> None:
-    """Take the patient."""
-    _decide("accept", id, site=site, as_json=as_json)
-
-
-@command.command("decline")
-@click.argument("id")
-@reason_option
-@site_option
-@json_option
-def decline(id: str, reason: str, site: str, as_json: bool) -> None:
-    """Do not take the patient, and say why."""
-    _decide("decline", id, site=site, as_json=as_json, reason=reason)
-
-
-@command.command("schedule")
-@click.argument("id")
-@session_option
-@site_option
-@json_option
-def schedule(id: str, sessions: tuple[str, ...], site: str, as_json: bool) -> None:
-    """Say that sessions are planned."""
-    _decide("schedule", id, site=site, as_json=as_json, sessions=sessions)
-
-
-@command.command("complete")
-@click.argument("id")
-@session_option
-@site_option
-@json_option
-def complete(id: str, sessions: tuple[str, ...], site: str, as_json: bool) -> None:
-    """Say that all that was asked for is done."""
-    _decide("complete", id, site=site, as_json=as_json, sessions=sessions)
-
-
-@command.command("hold")
-@click.argument("id")
-@reason_option
-@site_option
-@json_option
-def hold(id: str, reason: str, site: str, as_json: bool) -> None:
-    """Put it on hold, and say why; `accept` takes it up again."""
-    _decide("hold", id, site=site, as_json=as_json, reason=reason)
-
-
-@command.command("cancel")
-@click.argument("id")
-@reason_option
-@site_option
-@json_option
-def cancel(id: str, reason: str, site: str, as_json: bool) -> None:
-    """Cancel what was begun, and say why."""
-    _decide("cancel", id, site=site, as_json=as_json, reason=reason)
-
-
-@command.command("fail")
-@click.argument("id")
-@reason_option
-@site_option
-@json_option
-def fail(id: str, reason: str, site: str, as_json: bool) -> None:
-    """Say that what was begun could not be carried out, and why."""
-    _decide("fail", id, site=site, as_json=as_json, reason=reason)
 
 
 @command.command("match")
@@ -130,26 +69,28 @@ def fail(id: str, reason: str, site: str, as_json: bool) -> None:
 @json_option
 def match(id: str, patient: str | None, new: bool, site: str, as_json: bool) -> None:
     """Say whose patient it is; `show` prints the candidates."""
-    found = _known(inbox.match(_bridge(site), _client(site), id, patient=patient, new=new))
+    found = _known(inbox.match(opened.bridge(site), _client(site), id, patient=patient, new=new))
     emit(found, as_json=as_json, text=lambda: f"{id} is matched, version {found['version']}")
 
 
-def _decide(verb: str, id: str, *, site: str, as_json: bool, **said: Any) -> None:
-    found = _known(inbox.decide(_bridge(site), _client(site), id, verb, **said))
-    to = inbox.DECISIONS[verb].to
-    emit(found, as_json=as_json, text=lambda: f"{id} is {to}, version {found['version']}")
+def _decider(verb: str, about: str) -> click.Command:
+    """The command of one decision, with the options its row in `inbox.DECISIONS` asks for."""
+    decision = inbox.DECISIONS[verb]
+
+    def decide(id: str, site: str, as_json: bool, **said: Any) -> None:
+        found = _known(inbox.decide(opened.bridge(site), _client(site), id, verb, **said))
+        emit(found, as_json=as_json, text=lambda: f"{id} is {decision.to}, version {found['version']}")
+
+    asks = [click.argument("id")]
+    asks += [reason_option] if decision.reason else []
+    asks += [session_option] if decision.sessions else []
+    for option in reversed((*asks, site_option, json_option)):
+        decide = option(decide)
+    return click.command(verb, help=about)(decide)
 
 
 def _client(site: str) -> Client:
     return Client(site, "command-line", "fhir-bridge referrals", "clinic", clock.utc_now())
-
-
-def _bridge(site: str) -> Bridge:
-    settings = Settings.from_environ()
-    if site not in settings.sites:
-        raise Refused([Fault("--site", f"no site {site!r} is set; known: {', '.join(settings.sites)}")])
-    bootstrap.prepare(settings)
-    return bootstrap.bridge(settings)
 
 
 def _known(found: dict[str, Any] | None) -> dict[str, Any]:
@@ -168,3 +109,7 @@ def _line(one: dict[str, Any]) -> str:
         f"{one['id']}  {one['status']}  {asked['urgency']}  {asked['requested']['treatment']}  {one['received_at']}  from {one['sender']}"
     )
     return said + ("  WHOSE PATIENT?" if one["match"]["verdict"] == "open" else "")
+
+
+for _verb, _about in ABOUT.items():
+    command.add_command(_decider(_verb, _about))

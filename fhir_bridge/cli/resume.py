@@ -4,9 +4,8 @@ import getpass
 
 import click
 
-from fhir_bridge import bootstrap
+from fhir_bridge.cli import opened
 from fhir_bridge.cli.output import emit, json_option, site_option
-from fhir_bridge.settings import Settings
 from fhir_bridge.sync.delivery import hospital_state
 
 
@@ -17,5 +16,5 @@ from fhir_bridge.sync.delivery import hospital_state
 @json_option
 def command(hospital: str, reason: str, site: str, as_json: bool) -> None:
     """Send to the paused HOSPITAL again."""
-    hospital_state.resume(bootstrap.bridge(Settings.from_environ()), tenant=site, hospital=hospital, who=getpass.getuser(), why=reason)
+    hospital_state.resume(opened.bridge(site), tenant=site, hospital=hospital, who=getpass.getuser(), why=reason)
     emit({"hospital": hospital, "paused": False}, as_json=as_json, text=lambda: f"{hospital} is sent to again")

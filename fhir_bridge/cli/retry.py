@@ -5,10 +5,9 @@ from typing import Any
 
 import click
 
-from fhir_bridge import bootstrap
+from fhir_bridge.cli import opened
 from fhir_bridge.cli.output import emit
 from fhir_bridge.cli.selection import chosen, selection
-from fhir_bridge.settings import Settings
 from fhir_bridge.sync.delivery import stopped
 
 
@@ -18,7 +17,7 @@ from fhir_bridge.sync.delivery import stopped
 def command(delivery: str | None, reason: str, as_json: bool, **which: Any) -> None:
     """Try the stopped DELIVERY (its id, as `fhir-bridge status` prints it) again, or many; started again it does the rest."""
     wanted = chosen(delivery, **which)
-    bridge, who = bootstrap.bridge(Settings.from_environ()), getpass.getuser()
+    bridge, who = opened.bridge(wanted.which.tenant), getpass.getuser()
     if wanted.delivery:
         stopped.retry(bridge, tenant=wanted.which.tenant, id=wanted.delivery, who=who, why=reason)
         emit({"id": delivery, "state": "pending"}, as_json=as_json, text=lambda: f"{delivery} is on its way again")

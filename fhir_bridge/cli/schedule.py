@@ -5,16 +5,14 @@ import threading
 
 import click
 
-from fhir_bridge import bootstrap
+from fhir_bridge.cli import opened
 from fhir_bridge.cli.output import emit, json_option, say, site_option
 from fhir_bridge.cli.progress import progress
 from fhir_bridge.cli.schedule_words import run_data, run_line, schedule_data, schedule_line
 from fhir_bridge.cli.worker import run_until_stopped
-from fhir_bridge.settings import Settings
 from fhir_bridge.store import schedule_runs
 from fhir_bridge.store.schedule_runs import Run
 from fhir_bridge.sync import schedule
-from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.schedule import Named, Wish
 from fhir_bridge.sync.schedules import run
 from fhir_bridge.sync.schedules.run import Limits
@@ -38,7 +36,7 @@ def command() -> None:
 @json_option
 def add(name: str, what: str, cron: str, hospitals: tuple[str, ...], older_than: int | None, site: str, as_json: bool) -> None:
     """Have syncs run by themselves from now on, as NAME."""
-    bridge = _bridge()
+    bridge = opened.bridge(site)
     made = schedule.add(bridge, Named(site, name), Wish(what, cron, hospitals or None, older_than), who=getpass.getuser())
     told = schedule_data(bridge, made, None)
     emit(told, as_json=as_json, text=lambda: schedule_line(told))
@@ -48,7 +46,7 @@ def add(name: str, what: str, cron: str, hospitals: tuple[str, ...], older_than:
 @json_option
 def listing(as_json: bool) -> None:
     """Print every schedule: what it runs, when next, and how its last run went."""
-    bridge = _bridge()
+    bridge = opened.bridge()
     told = [schedule_data(bridge, each, last) for each, last in schedule.listing(bridge)]
     emit(told, as_json=as_json, text=lambda: "\n".join(map(schedule_line, told)) or "Nothing is scheduled.")
 
@@ -59,7 +57,7 @@ def listing(as_json: bool) -> None:
 @json_option
 def run_now(name: str, site: str, as_json: bool) -> None:
     """Run NAME now, once more than it is scheduled, paused or not. Ends with 1 when a hospital failed."""
-    bridge, ended, stop = _bridge(), list[Run](), threading.Event()
+    bridge, ended, stop = opened.bridge(site), list[Run](), threading.Event()
     found = schedule.found(bridge, Named(site, name))
     begun = run.begin(bridge, schedule.order_of(bridge, found, actor=getpass.getuser()))
     limits = Limits(older_than=found.older_than)
@@ -79,7 +77,7 @@ def run_now(name: str, site: str, as_json: bool) -> None:
 @json_option
 def pause(name: str, reason: str, site: str, as_json: bool) -> None:
     """Let NAME not run until it is resumed."""
-    schedule.pause(_bridge(), Named(site, name), who=getpass.getuser(), why=reason)
+    schedule.pause(opened.bridge(site), Named(site, name), who=getpass.getuser(), why=reason)
     emit({"site": site, "name": name, "paused": True}, as_json=as_json, text=lambda: f"{name} is paused")
 
 
@@ -89,7 +87,7 @@ def pause(name: str, reason: str, site: str, as_json: bool) -> None:
 @json_option
 def resume(name: str, site: str, as_json: bool) -> None:
     """Let NAME run again from now on; what passed meanwhile is not caught up."""
-    bridge = _bridge()
+    bridge = opened.bridge(site)
     told = schedule_data(bridge, schedule.resume(bridge, Named(site, name), who=getpass.getuser()), None)
     emit(told, as_json=as_json, text=lambda: schedule_line(told))
 
@@ -100,7 +98,7 @@ def resume(name: str, site: str, as_json: bool) -> None:
 @json_option
 def remove(name: str, site: str, as_json: bool) -> None:
     """Let NAME never run again; its history stays."""
-    schedule.remove(_bridge(), Named(site, name), who=getpass.getuser())
+    schedule.remove(opened.bridge(site), Named(site, name), who=getpass.getuser())
     emit({"site": site, "name": name, "removed": True}, as_json=as_json, text=lambda: f"{name} is removed")
 
 
@@ -112,14 +110,8 @@ def remove(name: str, site: str, as_json: bool) -> None:
 @json_option
 def history(name: str | None, limit: int, before: int | None, site: str, as_json: bool) -> None:
     """Print the last runs, the newest first: of NAME, or of all schedules and those begun by hand. 90 days are kept."""
-    with _bridge().store.reading() as tx:
+    with opened.bridge(site).store.reading() as tx:
         told = [run_data(each) for each in schedule_runs.history(tx, site, schedule=name, before=before, limit=limit)]
     emit(told, as_json=as_json, text=lambda: "\n".join(map(run_line, told)) or "Nothing has run.")
     if len(told) == limit:
         say(f"older ones: --before {told[-1]['run']}")
-
-
-def _bridge() -> Bridge:
-    settings = Settings.from_environ()
-    bootstrap.prepare(settings)
-    return bootstrap.bridge(settings)

@@ -1,13 +1,12 @@
 """What `fhir-bridge clients add` may be told of a hospital's client: which hospital it is, and where it may be called."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
 
 from fhir_bridge.errors import Fault, Refused
-from fhir_bridge.settings import Settings
 from fhir_bridge.store import senders
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.senders import Sender
@@ -26,13 +25,12 @@ def sender_options(command: F) -> F:
     return command
 
 
-def keep(tx: Transaction, settings: Settings, sender: Sender, *, kind: str) -> None:
-    """Remember `sender`, if it says anything; raises `Refused` for what cannot be."""
+def keep(tx: Transaction, sender: Sender, *, kind: str, known: Sequence[str]) -> None:
+    """Remember `sender`, if it says anything; raises `Refused` for what cannot be. `known` are the site's hospitals."""
     said = {"--hospital": sender.hospital, "--origin": sender.origin, "--messages-to": sender.messages_to}
     if not any(said.values()):
         return
     faults = [Fault(option, "is for --kind hospital; leave it out") for option, value in said.items() if value and kind != "hospital"]
-    known = settings.sites[sender.tenant].hospitals
     if sender.hospital and sender.hospital not in known:
         faults.append(Fault("--hospital", f"must be a hospital of the site; it has {', '.join(known) or 'none'}"))
     if sender.origin and not _is_origin(sender.origin):

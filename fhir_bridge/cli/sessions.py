@@ -8,10 +8,9 @@ from typing import Any
 
 import click
 
-from fhir_bridge import bootstrap, clock
+from fhir_bridge import clock
+from fhir_bridge.cli import opened
 from fhir_bridge.cli.output import emit, json_option, say, site_option
-from fhir_bridge.errors import Fault, Refused
-from fhir_bridge.settings import Settings
 from fhir_bridge.store.clients import Client
 from fhir_bridge.sync import importing
 from fhir_bridge.sync.importing import Files, Position
@@ -34,15 +33,11 @@ def import_(file: Path, site: str, as_json: bool) -> None:
 
     Continues where it was stopped. Refused lines go with their reasons to FILE's name with `.refused.ndjson`, and end with exit code 1.
     """
-    settings = Settings.from_environ()
-    if site not in settings.sites:
-        raise Refused([Fault("--site", f"no site {site!r} is set; known: {', '.join(settings.sites)}")])
-    bootstrap.prepare(settings)
     files, client = Files(file), Client(site, "import", "sessions import", "clinic", clock.utc_now())
     begun = importing.start_of(files)
     if begun.line:
         say(f"continues after line {begun.line}")
-    done = importing.run(bootstrap.bridge(settings), client=client, files=files, progress=_shown(begun, file.stat().st_size))
+    done = importing.run(opened.bridge(site), client=client, files=files, progress=_shown(begun, file.stat().st_size))
     found = _result(done, files)
     emit(found, as_json=as_json, text=lambda: f"{done.accepted} accepted, {done.refused} refused")
     if done.refused:

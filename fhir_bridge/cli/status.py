@@ -4,10 +4,9 @@ from typing import Any
 
 import click
 
-from fhir_bridge import bootstrap
+from fhir_bridge.cli import opened
 from fhir_bridge.cli.output import emit, json_option, site_option
 from fhir_bridge.errors import Fault, Refused
-from fhir_bridge.settings import Settings
 from fhir_bridge.sync import status
 
 
@@ -18,7 +17,7 @@ from fhir_bridge.sync import status
 @json_option
 def command(record: str | None, kept: bool, site: str, as_json: bool) -> None:
     """Print what waits and what is stuck; with RECORD (a session's id), how far it came and what each hospital kept."""
-    bridge = bootstrap.bridge(Settings.from_environ())
+    bridge = opened.bridge(site if kept or record else None)
     if kept:
         of_one = status.not_kept(bridge, tenant=site, kind="session", id=record) if record else None
         found_kept = list(status.all_not_kept(bridge, tenant=site)) if of_one is None else of_one

@@ -6,13 +6,12 @@ from typing import Any
 
 import click
 
-from fhir_bridge import bootstrap
+from fhir_bridge.cli import opened
 from fhir_bridge.cli.output import emit, json_option, say
 from fhir_bridge.cli.progress import progress
 from fhir_bridge.cli.schedule_words import run_data, run_line
 from fhir_bridge.cli.worker import run_until_stopped
 from fhir_bridge.errors import Fault, Refused
-from fhir_bridge.settings import Settings
 from fhir_bridge.store.schedule_runs import Busy, Order, RunLost
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.pull import thaw as thaw_type
@@ -47,9 +46,7 @@ def command(
     if thaw:
         _thaw(*thaw, site=site or "default", reason=reason, as_json=as_json)
         return
-    settings = Settings.from_environ()
-    bootstrap.prepare(settings)
-    bridge = bootstrap.bridge(settings)
+    bridge = opened.bridge(site)
     orders = _orders(bridge, "both" if push == pull else "push" if push else "pull", hospitals, site)
     if not orders:
         say("No hospital is configured; what is accepted is kept and waits.")
@@ -74,16 +71,12 @@ def _preview(bridge: Bridge, orders: list[Order], *, as_json: bool) -> None:
 
 
 def _thaw(hospital: str, type: str, *, site: str, reason: str, as_json: bool) -> None:
-    settings = Settings.from_environ()
-    bootstrap.prepare(settings)
-    thaw_type(bootstrap.bridge(settings), tenant=site, hospital=hospital, type=type, who=getpass.getuser(), why=reason)
+    thaw_type(opened.bridge(site), tenant=site, hospital=hospital, type=type, who=getpass.getuser(), why=reason)
     emit({"hospital": hospital, "type": type, "frozen": False}, as_json=as_json, text=lambda: f"{type} of {hospital} is read again")
 
 
 def _orders(bridge: Bridge, what: str, hospitals: tuple[str, ...], site: str | None) -> list[Order]:
-    """A run for each site. Raises `Refused` for a site or hospital nobody knows."""
-    if site is not None and site not in bridge.sites:
-        raise Refused([Fault("--site", f"no site {site!r} is set; known: {', '.join(bridge.sites)}")])
+    """A run for each site. Raises `Refused` for a hospital nobody knows."""
     sites = [each for each in bridge.sites.values() if site in (None, each.name)]
     known = {name for each in sites for name in each.hospitals}
     if unknown := sorted(set(hospitals) - known):

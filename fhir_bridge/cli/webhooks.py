@@ -8,12 +8,9 @@ from typing import Any
 
 import click
 
-from fhir_bridge import bootstrap
+from fhir_bridge.cli import opened
 from fhir_bridge.cli.output import emit, json_option, say, site_option
-from fhir_bridge.errors import Fault, Refused
-from fhir_bridge.settings import Settings
 from fhir_bridge.sync import webhooks
-from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.telling import send as webhooks_send
 from fhir_bridge.sync.telling.sign import SECRET_BYTES
 
@@ -30,7 +27,7 @@ def command() -> None:
 @json_option
 def add(url: str, after: int | None, site: str, as_json: bool) -> None:
     """Call URL (https) with each change from now on; prints the secret it is signed with, which cannot be shown again."""
-    told = webhooks.add(_bridge(site), site, url=url, secret=secrets.token_bytes(SECRET_BYTES), who=getpass.getuser(), after=after)
+    told = webhooks.add(opened.bridge(site), site, url=url, secret=secrets.token_bytes(SECRET_BYTES), who=getpass.getuser(), after=after)
     say(f"Added {told['id']}; `fhir-bridge webhooks test {told['id']}` tries it")
     emit(told, as_json=as_json, text=lambda: told["secret"])
 
@@ -40,7 +37,7 @@ def add(url: str, after: int | None, site: str, as_json: bool) -> None:
 @json_option
 def listing(site: str, as_json: bool) -> None:
     """Print every receiver: how far it is, what waits, what is dead."""
-    found = webhooks.listing(_bridge(site), site)
+    found = webhooks.listing(opened.bridge(site), site)
     emit(found, as_json=as_json, text=lambda: "\n".join(map(_line, found)) or "No webhook yet.")
 
 
@@ -50,7 +47,7 @@ def listing(site: str, as_json: bool) -> None:
 @json_option
 def show(id: str, site: str, as_json: bool) -> None:
     """Print one receiver, and the changes it did not take and why."""
-    emit(webhooks.shown(_bridge(site), site, id), as_json=as_json)
+    emit(webhooks.shown(opened.bridge(site), site, id), as_json=as_json)
 
 
 @command.command("test")
@@ -59,7 +56,7 @@ def show(id: str, site: str, as_json: bool) -> None:
 @json_option
 def test(id: str, site: str, as_json: bool) -> None:
     """Send a signed test message now, and print what was answered."""
-    status = webhooks.test(_bridge(site), site, id)
+    status = webhooks.test(opened.bridge(site), site, id)
     emit({"id": id, "status": status}, as_json=as_json, text=lambda: f"{id} answered {status}")
 
 
@@ -70,7 +67,7 @@ def test(id: str, site: str, as_json: bool) -> None:
 @json_option
 def rotate(id: str, hours: float, site: str, as_json: bool) -> None:
     """Print a new secret; for a while both sign. 0 hours when the old one is no longer secret."""
-    told = webhooks.rotate(_bridge(site), site, id, secret=secrets.token_bytes(SECRET_BYTES), who=getpass.getuser(), hours=hours)
+    told = webhooks.rotate(opened.bridge(site), site, id, secret=secrets.token_bytes(SECRET_BYTES), who=getpass.getuser(), hours=hours)
     emit(told, as_json=as_json, text=lambda: told["secret"])
 
 
@@ -81,7 +78,7 @@ def rotate(id: str, hours: float, site: str, as_json: bool) -> None:
 @json_option
 def retry(id: str, cursor: int | None, site: str, as_json: bool) -> None:
     """Send the dead messages again; a receiver that stopped is called again."""
-    count = webhooks.retry(_bridge(site), site, id, who=getpass.getuser(), cursor=cursor)
+    count = webhooks.retry(opened.bridge(site), site, id, who=getpass.getuser(), cursor=cursor)
     emit({"id": id, "retried": count}, as_json=as_json, text=lambda: f"{count} are on their way again")
 
 
@@ -89,9 +86,7 @@ def retry(id: str, cursor: int | None, site: str, as_json: bool) -> None:
 @json_option
 def send(as_json: bool) -> None:
     """Send all that is due now, of every site, once: for cron, where no worker runs."""
-    settings = Settings.from_environ()
-    bootstrap.prepare(settings)
-    bridge, turns = bootstrap.bridge(settings), 0
+    bridge, turns = opened.bridge(), 0
     while called := webhooks_send.send_due(bridge, worker=f"{socket.gethostname()}:{os.getpid()}"):
         turns += called
     emit({"turns": turns}, as_json=as_json, text=lambda: f"{turns} turns with receivers")
@@ -103,16 +98,8 @@ def send(as_json: bool) -> None:
 @json_option
 def remove(id: str, site: str, as_json: bool) -> None:
     """Call it no more, and forget what it did not take."""
-    webhooks.remove(_bridge(site), site, id, who=getpass.getuser())
+    webhooks.remove(opened.bridge(site), site, id, who=getpass.getuser())
     emit({"id": id, "removed": True}, as_json=as_json, text=lambda: f"{id} is removed")
-
-
-def _bridge(site: str) -> Bridge:
-    settings = Settings.from_environ()
-    if site not in settings.sites:
-        raise Refused([Fault("--site", f"no site {site!r} is set; known: {', '.join(settings.sites)}")])
-    bootstrap.prepare(settings)
-    return bootstrap.bridge(settings)
 
 
 def _line(one: dict[str, Any]) -> str:
