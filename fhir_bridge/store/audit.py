@@ -18,13 +18,14 @@ from sqlalchemy import Select, bindparam, insert, select, update
 
 from fhir_bridge import documents
 from fhir_bridge.store.database import Transaction
+from fhir_bridge.store.prepared import Prepared
 from fhir_bridge.store.tables import audit as table
 from fhir_bridge.store.tables import audit_heads
 
 _BEGINNING = "0" * 64
-_HELD_HEAD = select(audit_heads.c.seq, audit_heads.c.seal).where(audit_heads.c.tenant == bindparam("of_tenant")).with_for_update()
-_MOVE_HEAD = update(audit_heads).where(audit_heads.c.tenant == bindparam("of_tenant"))
-_ADD = insert(table)
+_HELD_HEAD = Prepared(select(audit_heads.c.seq, audit_heads.c.seal).where(audit_heads.c.tenant == bindparam("of_tenant")).with_for_update())
+_MOVE_HEAD = Prepared(update(audit_heads).where(audit_heads.c.tenant == bindparam("of_tenant")))
+_ADD = Prepared(insert(table))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +61,15 @@ class Broken:
 
 def write(tx: Transaction, *, tenant: str, actor: str, action: str, subject: str, detail: Any, now: datetime, key: bytes) -> Entry:
     """Adds a row. `detail` is anything `documents.canonical` takes."""
-    last = tx.one(Head, _HELD_HEAD, of_tenant=tenant)
-    if last is None:
+    if not (found := tx.run(_HELD_HEAD, of_tenant=tenant).rows):
         tx.insert_or_ignore(audit_heads, tenant=tenant, seq=0, seal=_BEGINNING)
-        last = Head(*tx.execute(_HELD_HEAD, of_tenant=tenant).one())
+        found = tx.run(_HELD_HEAD, of_tenant=tenant).rows
+    last = Head(*found[0])
     seen = documents.canonical(detail)
     seal = _seal(key, last.seal, tenant, last.seq + 1, now, actor, action, subject, seen)
     entry = Entry(tenant, last.seq + 1, now, actor, action, subject, seen, last.seal, seal)
-    tx.execute(_ADD, **{name: getattr(entry, name) for name in Entry.__slots__})
-    tx.execute(_MOVE_HEAD, of_tenant=tenant, seq=entry.seq, seal=entry.seal)
+    tx.run(_ADD, **{name: getattr(entry, name) for name in Entry.__slots__})
+    tx.run(_MOVE_HEAD, of_tenant=tenant, seq=entry.seq, seal=entry.seal)
     return entry
 
 

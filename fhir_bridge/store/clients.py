@@ -15,6 +15,7 @@ from sqlalchemy import Column, and_, bindparam, or_, select, update
 
 from fhir_bridge.errors import BridgeError
 from fhir_bridge.store.database import Transaction
+from fhir_bridge.store.prepared import Prepared
 from fhir_bridge.store.sign_in_tables import client_jwks, client_keys
 from fhir_bridge.store.tables import clients as table
 
@@ -111,10 +112,10 @@ def authenticate(tx: Transaction, shown: str, *, kind: str = "key") -> Client | 
 
     The index finds by hash, of which a caller can choose no part.
     """
-    row = tx.first(_HOLDER, shown=hashed(shown), of_kind=kind)
-    if row is None or (row.ends_at is not None and row.ends_at <= tx.now):
-        return None
-    return Client(*row[:-1])
+    for *client, ends_at in tx.run(_HOLDER, shown=hashed(shown), of_kind=kind).rows:
+        if ends_at is None or ends_at > tx.now:
+            return Client(*client)
+    return None
 
 
 def of_id(tx: Transaction, tenant: str, id: str) -> Client | None:
@@ -153,7 +154,7 @@ def columns() -> list[Column[Any]]:
     return [table.c[name] for name in Client.__slots__]
 
 
-_HOLDER = (
+_HOLDER = Prepared(
     select(*columns(), client_keys.c.ends_at)
     .join(client_keys, (client_keys.c.tenant == table.c.tenant) & (client_keys.c.client == table.c.id))
     .where(client_keys.c.sha256 == bindparam("shown"), client_keys.c.kind == bindparam("of_kind"), table.c.revoked_at.is_(None))

@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from fhir_bridge import clock
 from fhir_bridge.errors import BridgeError, Fault, Refused
 from fhir_bridge.store import job_tables, migrating, on_postgresql, on_sqlite
+from fhir_bridge.store.prepared import Prepared, Result
 
 T = TypeVar("T")
 
@@ -70,6 +71,10 @@ class Transaction:
         """Runs `statement`; `values` are those of its bound parameters, and the columns an INSERT or UPDATE leaves open."""
         return self.connection.execute(statement, values or None)
 
+    def run(self, prepared: Prepared, /, **values: Any) -> Result:
+        """What `execute` does, for what is run for every record."""
+        return prepared.execute(self.connection, values)
+
     def first(self, statement: Executable, /, **values: Any) -> Row[*tuple[Any, ...]] | None:
         return self.execute(statement, **values).first()
 
@@ -87,7 +92,7 @@ class Transaction:
 
     def insert_or_ignore(self, table: Table, **values: Any) -> bool:
         """Inserts a row unless its key exists; True if it was inserted. Waits for another transaction about to insert the same."""
-        return self.execute(_insert_or_ignore(table, self.on_postgresql), **values).rowcount == 1
+        return self.run(_insert_unless_there(table, self.on_postgresql, tuple(values)), **values).rowcount == 1
 
     def insert_or_ignore_all(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Inserts those of `rows` (the same columns in each) whose key does not exist."""
@@ -103,6 +108,11 @@ class Transaction:
     def upsert(self, table: Table, **values: Any) -> None:
         """Inserts a row, or overwrites the named columns of the row with the same key."""
         self.upsert_all(table, [values])
+
+
+@cache
+def _insert_unless_there(table: Table, on_postgresql: bool, _columns: tuple[str, ...]) -> Prepared:
+    return Prepared(_insert_or_ignore(table, on_postgresql))
 
 
 @cache  # SQLAlchemy takes longer to build a statement than SQLite to run it
@@ -129,7 +139,7 @@ class Store:
     """
 
     def __init__(self, url: str, *, allow_unsafe: bool = False, clock: Callable[[], datetime] | None = None) -> None:
-        self._engine = _engine(url, allow_unsafe=allow_unsafe)
+        self._engine, self._reading = _engines(url, allow_unsafe=allow_unsafe)
         self._clock = clock
 
     @contextmanager
@@ -141,8 +151,7 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """A transaction that cannot write. Raises `Unavailable` or `StoreError`."""
-        with _translated(), self._engine.connect() as connection:
-            connection.execution_options(postgresql_readonly=True, sqlite_readonly=True)
+        with _translated(), self._reading.begin() as connection:
             yield Transaction(connection, self._clock)
 
     def upgrade(self) -> None:
@@ -174,9 +183,11 @@ class Store:
 
     def close(self) -> None:
         self._engine.dispose()
+        self._reading.dispose()
 
 
-def _engine(url: str, *, allow_unsafe: bool) -> Engine:
+def _engines(url: str, *, allow_unsafe: bool) -> tuple[Engine, Engine]:
+    """(the one that writes, the one that cannot)."""
     try:
         address = make_url(url)
     except Exception:
@@ -186,14 +197,16 @@ def _engine(url: str, *, allow_unsafe: bool) -> Engine:
     match address.get_backend_name():
         case "sqlite":
             on_sqlite.require_file(address)
-            engine = create_engine(address, **options)
-            on_sqlite.prepare(engine)
+            engines = create_engine(address, **options), create_engine(address, **options)
+            for engine, reading in zip(engines, (False, True), strict=True):
+                on_sqlite.prepare(engine, reading=reading)
+            return engines
         case "postgresql":
             engine = create_engine(address, **options, pool_pre_ping=True, isolation_level="READ COMMITTED")
             on_postgresql.prepare(engine, allow_unsafe=allow_unsafe)
+            return engine, engine.execution_options(postgresql_readonly=True)
         case other:
             raise Refused([Fault("database", f"{other} is not supported; use sqlite or postgresql")])
-    return engine
 
 
 @contextmanager

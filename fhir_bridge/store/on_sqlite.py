@@ -9,9 +9,10 @@ import os
 import sqlite3
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, event
+from sqlalchemy import URL, Engine, event
 
 from fhir_bridge.errors import Fault, Refused
+from fhir_bridge.store.prepared import told
 
 PRAGMAS = {"journal_mode": "delete", "synchronous": 3, "foreign_keys": 1, "busy_timeout": 30_000}
 _OLDEST = (3, 35, 0)  # RETURNING
@@ -29,10 +30,16 @@ def require_file(url: URL) -> None:
         raise Refused([Fault("database", f"its file cannot be opened: {error.strerror}")]) from None
 
 
-def prepare(engine: Engine) -> None:
-    """Every connection of `engine` gets the pragmas; every transaction begins as its options say."""
+def prepare(engine: Engine, *, reading: bool) -> None:
+    """Every connection of `engine` gets the pragmas; one for `reading` cannot write, any other has its turn from the beginning.
+
+    A connection is one or the other for good: changing `query_only` makes SQLite compile all its statements again.
+    """
+    begin = "BEGIN" if reading else "BEGIN IMMEDIATE"
     event.listen(engine, "connect", _connect)
-    event.listen(engine, "begin", _begin)
+    if reading:
+        event.listen(engine, "connect", lambda connection, _record: connection.execute("PRAGMA query_only = 1").close())
+    event.listen(engine, "begin", lambda connection: told(connection, begin))
 
 
 def _connect(connection: Any, _record: object) -> None:
@@ -44,11 +51,3 @@ def _connect(connection: Any, _record: object) -> None:
         Fault(f"database.{name}", f"is {taken[name]}, must be {value}") for name, value in PRAGMAS.items() if taken[name] != value
     ]:
         raise Refused(faults)
-
-
-def _begin(connection: Connection) -> None:
-    reading = bool(connection.get_execution_options().get("sqlite_readonly", False))
-    if connection.info.get("reading") is not reading:
-        connection.exec_driver_sql(f"PRAGMA query_only = {int(reading)}")
-        connection.info["reading"] = reading
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
