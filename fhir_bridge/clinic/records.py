@@ -3,7 +3,7 @@
 `load(load(x)) == load(x)`: what was taken once is taken again unchanged.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,6 +16,7 @@ from fhir_bridge.clinic.normal import normal
 from fhir_bridge.clinic.referral import Referral
 from fhir_bridge.clinic.rules import appointment_faults, referral_faults, session_faults, structure_faults
 from fhir_bridge.clinic.session import Appointment, session_with
+from fhir_bridge.clinic.shape import shape_of
 from fhir_bridge.clinic.structure import Record
 from fhir_bridge.clinic.vitals import Vital
 from fhir_bridge.errors import Fault, Refused
@@ -61,6 +62,10 @@ class Records:
         if not names & (_names(self.kinds[best]) - {"id"}):
             raise Refused([Fault("", f"is not a clinic record; send one of {', '.join(self.kinds)}")])
         return best
+
+    def shape(self, kind: str, record: dict[str, Any]) -> Hashable:
+        """What `record`, in normal form, looks like without its values (see `clinic.shape`)."""
+        return kind, shape_of(type(self._kind(kind).schema))(record)
 
     def json_schema(self, kind: str) -> dict[str, Any]:
         """The JSON Schema (draft 2020-12) of `kind`, with descriptions, units, bounds, words and defaults."""

@@ -17,7 +17,6 @@ from typing import Any
 from sqlalchemy import (
     Column,
     ColumnElement,
-    CompoundSelect,
     Select,
     String,
     Table,
@@ -32,13 +31,14 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql.dml import ReturningInsert, Update
+from sqlalchemy.sql.dml import Update
 
 from fhir_bridge.errors import BridgeError
 from fhir_bridge.faults import fault_point
 from fhir_bridge.store import hospitals, lanes
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.lanes import LeaseLost, due, holds, lease, lease_lane, release, renew
+from fhir_bridge.store.prepared import Prepared
 from fhir_bridge.store.rows import Attempt, Delivery, Lease
 from fhir_bridge.store.tables import archived_attempts, archived_deliveries, attempts, deliveries
 from fhir_bridge.store.tables import hospitals as hospitals_table
@@ -67,27 +67,28 @@ __all__ = [
 ]
 
 CLOSED = ("delivered", "discarded", "superseded")
+_IDENTITY = ("tenant", "hospital", "lane", "kind", "record_id", "version")
 
 
 class StillOpen(BridgeError):
     """A delivery with an attempt whose outcome nobody knows can only be ambiguous: finish the attempt first."""
 
 
-def enqueue(tx: Transaction, *, tenant: str, hospital: str, lane: str, kind: str, record_id: str, version: int, now: datetime) -> Delivery:
+def enqueue(
+    tx: Transaction, *, tenant: str, hospital: str, lane: str, kind: str, record_id: str, version: int, now: datetime, alone: bool = False
+) -> Delivery:
     """Puts a stored version of a record on its way; older versions not on their way are superseded.
 
     `lane` names the patient without telling anything about them. The lane's row stays locked until the commit, so that `seq`
-    is the order of commits. A version older than one enqueued before is superseded at once.
+    is the order of commits. A version older than one enqueued before is superseded at once. `alone`: nothing of this version
+    or an older one was ever enqueued, as of a first version that was stored just now.
     """
     seq = _next_seq(tx, tenant, hospital, lane, now)
     this = {"this_tenant": tenant, "this_hospital": hospital, "this_kind": kind, "this_record_id": record_id, "this_version": version}
-    late = tx.first(_newer(), **this) is not None
-    tx.execute(_supersede(), **this, state="superseded", next_at=None, changed_at=now, closed_at=now)
-    added = tx.execute(
-        _add(), tenant=tenant, hospital=hospital, lane=lane, seq=seq, kind=kind, record_id=record_id, version=version,
-        state="superseded" if late else "pending", created_at=now, changed_at=now, closed_at=now if late else None,
-    )  # fmt: skip
-    return Delivery(*added.one())
+    if not alone:
+        tx.execute(_supersede(), **this, state="superseded", next_at=None, changed_at=now, closed_at=now)
+    (added,) = tx.run(_add(), **this, this_lane=lane, seq=seq, now=now).rows
+    return Delivery(*added)
 
 
 def next_delivery(tx: Transaction, lease: Lease, now: datetime) -> Delivery | None:
@@ -203,13 +204,16 @@ def delivered_with(tx: Transaction, lane: Delivery, *, reason: str) -> list[Deli
 
 
 @cache  # these are run for every record, and SQLAlchemy takes longer to build them than the database to run them
-def _newer() -> CompoundSelect[*tuple[Any, ...]]:
-    """A delivery of a newer version of the record, archived or not."""
-    found = (
-        select(table.c.seq).where(*_of_this_record(table), table.c.version > bindparam("this_version"))
-        for table in (deliveries, archived_deliveries)
+def _add() -> Prepared:
+    """A delivery, superseded at once when one of a newer version of the record is there, archived or not."""
+    newer = (
+        exists().where(*_of_this_record(table), table.c.version > bindparam("this_version")) for table in (deliveries, archived_deliveries)
     )
-    return union_all(*found).limit(1)
+    late, now = or_(*newer), bindparam("now", type_=deliveries.c.created_at.type)
+    values: dict[str, Any] = {name: bindparam(f"this_{name}", type_=deliveries.c[name].type) for name in _IDENTITY}
+    values |= {"seq": bindparam("seq"), "created_at": now, "changed_at": now}
+    values |= {"state": case((late, literal("superseded")), else_=literal("pending")), "closed_at": case((late, now))}
+    return Prepared(insert(deliveries).values(values).returning(*_columns()))
 
 
 @cache
@@ -234,11 +238,6 @@ def _supersede() -> Update:
     return update(deliveries).where(*_of_this_record(deliveries), deliveries.c.closed_at.is_(None), older, waiting)
 
 
-@cache
-def _add() -> ReturningInsert[*tuple[Any, ...]]:
-    return insert(deliveries).returning(*_columns())
-
-
 def _of_this_record(table: Table) -> list[ColumnElement[bool]]:
     return [table.c[name] == bindparam(f"this_{name}") for name in ("tenant", "hospital", "kind", "record_id")]
 
@@ -253,12 +252,12 @@ def _next_seq(tx: Transaction, tenant: str, hospital: str, lane: str, now: datet
 
 
 def _take_seq(tx: Transaction, tenant: str, hospital: str, lane: str, now: datetime) -> int | None:
-    row = tx.first(_taking(tx.on_postgresql), this_tenant=tenant, this_hospital=hospital, this_lane=lane, now=now)
-    return row[0] if row else None
+    rows = tx.run(_taking(tx.on_postgresql), this_tenant=tenant, this_hospital=hospital, this_lane=lane, now=now).rows
+    return rows[0][0] if rows else None
 
 
 @cache
-def _taking(on_postgresql: bool) -> ReturningInsert[*tuple[Any, ...]]:
+def _taking(on_postgresql: bool) -> Prepared:
     """The lane's next number; the lane is made if it is new, and due now, or was before. No row for a hospital not known yet."""
     insert_ = (postgresql.insert if on_postgresql else sqlite.insert)(lanes_table)
     now = bindparam("now", type_=lanes_table.c.due_at.type)
@@ -266,7 +265,7 @@ def _taking(on_postgresql: bool) -> ReturningInsert[*tuple[Any, ...]]:
     lane = bindparam("this_lane", type_=String)
     first = select(hospitals_table.c.tenant, hospitals_table.c.hospital, lane, literal(2), now).where(*hospital)
     due = case((lanes_table.c.due_at < now, lanes_table.c.due_at), else_=now)
-    return (
+    return Prepared(
         insert_.from_select(["tenant", "hospital", "lane", "next_seq", "due_at"], first)
         .on_conflict_do_update(index_elements=lanes_table.primary_key, set_={"next_seq": lanes_table.c.next_seq + 1, "due_at": due})
         .returning(lanes_table.c.next_seq - 1)

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, bindparam, exists, func, insert, select, tuple_
 
 from fhir_bridge.errors import BridgeError
 from fhir_bridge.store.database import Transaction
+from fhir_bridge.store.prepared import Prepared
 from fhir_bridge.store.tables import records
 
 
@@ -32,19 +33,19 @@ class Stored:
 
 def put(
     tx: Transaction, *, tenant: str, kind: str, id: str, version: int, patient: str, document: bytes, sha256: str, now: datetime
-) -> Stored:
-    """Stores a version; the same version with the same hash again is the first one (`stored_at` tells). Raises `VersionTaken`.
-
-    A version older than the current one is kept as history; `current` stays the highest.
-    """
+) -> bool:
+    """Stores a version; False when it is stored already. Raises `VersionTaken` when it has another content, or a newer one is stored."""
     wanted = Stored(tenant, kind, id, version, patient, document, sha256, now)
     values = {name: getattr(wanted, name) for name in Stored.__slots__}
-    if tx.insert_or_ignore(records, **values):
-        return wanted
-    first = tx.one(Stored, _of(tenant, kind, id).where(records.c.version == version))
-    if first is None or first.sha256 != sha256:
+    if tx.run(_PUT, **values).rowcount == 1:
+        return True
+    newest = current(tx, tenant, kind, id)
+    if newest is None or newest.version > version:
+        stored = newest.version if newest else version
+        raise VersionTaken(f"version {stored} of this {kind} is stored; send a change as a higher version")
+    if newest.sha256 != sha256:
         raise VersionTaken(f"version {version} of this {kind} is stored with another content; send a change as a higher version")
-    return first
+    return False
 
 
 def current(tx: Transaction, tenant: str, kind: str, id: str) -> Stored | None:
@@ -95,6 +96,16 @@ def _select(*where: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     return select(*(records.c[name] for name in Stored.__slots__)).where(*where)
 
 
+def _unless_newer() -> Prepared:
+    """A row, unless this version or a newer one is there."""
+    stored = records.alias("stored")
+    same = [stored.c[name] == bindparam(name) for name in ("tenant", "kind", "id")]
+    newer = exists().where(*same, stored.c.version >= bindparam("version"))
+    row = select(*(bindparam(name, type_=records.c[name].type) for name in Stored.__slots__)).where(~newer)
+    return Prepared(insert(records).from_select(list(Stored.__slots__), row))
+
+
+_PUT = _unless_newer()
 _CURRENT = _select(*(records.c[name] == bindparam(name) for name in ("tenant", "kind", "id"))).order_by(records.c.version.desc()).limit(1)
 _NEWEST = _select(
     records.c.tenant == bindparam("of_tenant"), tuple_(records.c.kind, records.c.id).in_(bindparam("pairs", expanding=True))

@@ -1,6 +1,7 @@
 """A record comes in: read, proved fit to be sent, and stored with its deliveries in one transaction. A 2xx means this happened.
 
-Nothing is accepted that could not be sent: the record is mapped and every resource checked against R4 before it is stored.
+Nothing is accepted that could not be sent: the first record of each shape is mapped and every resource checked against R4 before it
+is stored, and one of the same shape differs only in values that the schema has looked at (`tests/laws/test_law_shape.py`).
 The same Idempotency-Key (or, without one, the same content) gets the first answer again, and nothing is stored twice.
 """
 
@@ -25,6 +26,8 @@ from fhir_bridge.sync.delivery import dispatch
 from fhir_bridge.sync.referrals import index, loop
 
 ACCEPTED = 202
+#: shapes of record remembered as fit; a clinic has dozens
+MOST_PROVED = 10_000
 
 
 class KeyReused(Refused):
@@ -65,9 +68,12 @@ def accept(
     Raises `Refused` with every fault, `KeyReused`, `records.VersionTaken` when this or a newer version is stored with another
     content, and the store's `Unavailable`; then nothing is stored.
     """
-    if key and (first := _first_answer(bridge, client, key, body_sha256)):
-        return first
-    arrival = document if isinstance(document, Arrival) else read(bridge.sites[client.tenant], kind, document)
+    try:
+        arrival = document if isinstance(document, Arrival) else read(bridge.sites[client.tenant], kind, document)
+    except Refused:  # what was taken once gets its answer again, even if it would be refused today
+        if key and (first := _first_answer(bridge, client, key, body_sha256)):
+            return first
+        raise
     fault_point("I2")
     if not key:  # the content itself is the key, however it was spelt
         key, body_sha256 = arrival.natural_key, arrival.sha256
@@ -75,8 +81,9 @@ def accept(
         with bridge.store.transaction() as tx:
             if alongside:
                 alongside(tx)
-            answer = _store(bridge, tx, client.tenant, arrival, actor=client.id)
+            answer = _answer(arrival, _hospitals(bridge, tx, client.tenant, arrival))
             _remember(tx, client, key=key, body_sha256=body_sha256, answer=answer)
+            _store(bridge, tx, client.tenant, arrival, answer["hospitals"], actor=client.id)
             _audit(bridge, tx, client.tenant, arrival, actor=client.id, action=action, detail=detail)
             fault_point("I3")
     except inbox.KeyTaken:
@@ -99,7 +106,7 @@ def accept_within(
 
     `detail` is said in the audit trail beside the version. Raises `records.VersionTaken`, and the store's errors.
     """
-    _store(bridge, tx, tenant, arrival, actor=actor)
+    _store(bridge, tx, tenant, arrival, _hospitals(bridge, tx, tenant, arrival), actor=actor)
     _audit(bridge, tx, tenant, arrival, actor=actor, action=action, detail=detail)
 
 
@@ -117,25 +124,30 @@ def _first_answer(bridge: Bridge, client: Client, key: str, body_sha256: str) ->
 def read(site: Site, kind: str, document: Any) -> Arrival:
     """`document` as a record that may be stored; raises `Refused` with every fault of what could not be sent."""
     record = site.records.load(kind, document, zone=site.zone)
-    checked(site.mapping, site.mapping.to_fhir(record))
+    _prove(site, kind, record)
     spelling = documents.canonical(record)
     return Arrival(kind, record, spelling, sha256(spelling).hexdigest())
 
 
-def _store(bridge: Bridge, tx: Transaction, tenant: str, arrival: Arrival, *, actor: str) -> dict[str, Any]:
+def _prove(site: Site, kind: str, record: dict[str, Any]) -> None:
+    """Raises `Refused` unless `record` is fit to be sent, or one of its shape was."""
+    shape = hash(site.records.shape(kind, record))
+    if shape in site.proved:
+        return
+    checked(site.mapping, site.mapping.to_fhir(record))
+    if len(site.proved) >= MOST_PROVED:
+        site.proved.clear()
+    site.proved.add(shape)
+
+
+def _hospitals(bridge: Bridge, tx: Transaction, tenant: str, arrival: Arrival) -> list[str]:
+    """To whom the record goes; the referral a session names is ours until the commit."""
     if arrival.kind == "session":
         loop.hold(tx, tenant, arrival.record)
-    newest = records.current(tx, tenant, arrival.kind, arrival.id)
-    hospitals = routes.hospitals_of(bridge, tx, tenant, arrival.kind, arrival.record)
-    if newest is None or newest.version < arrival.version:
-        _put_on_its_way(bridge, tx, tenant, arrival, hospitals)
-        _tell_referral(bridge, tx, tenant, arrival, actor=actor)
-    elif newest.version > arrival.version:
-        raise records.VersionTaken(f"version {newest.version} of this {arrival.kind} is stored; send a change as a higher version")
-    elif newest.sha256 != arrival.sha256:
-        raise records.VersionTaken(
-            f"version {arrival.version} of this {arrival.kind} is stored with another content; send a change as a higher version"
-        )
+    return routes.hospitals_of(bridge, tx, tenant, arrival.kind, arrival.record)
+
+
+def _answer(arrival: Arrival, hospitals: list[str]) -> dict[str, Any]:
     return {
         "id": arrival.id,
         "version": arrival.version,
@@ -145,18 +157,26 @@ def _store(bridge: Bridge, tx: Transaction, tenant: str, arrival: Arrival, *, ac
     }
 
 
+def _store(bridge: Bridge, tx: Transaction, tenant: str, arrival: Arrival, hospitals: list[str], *, actor: str) -> None:
+    """Nothing when this very version is stored; raises `records.VersionTaken` for another content of it, and for an older version."""
+    if records.put(
+        tx, tenant=tenant, kind=arrival.kind, id=arrival.id, version=arrival.version, patient=str(arrival.record["patient"]["id"]),
+        document=arrival.document, sha256=arrival.sha256, now=tx.now,
+    ):  # fmt: skip
+        _put_on_its_way(bridge, tx, tenant, arrival, hospitals)
+        _tell_referral(bridge, tx, tenant, arrival, actor=actor)
+
+
 def _put_on_its_way(bridge: Bridge, tx: Transaction, tenant: str, arrival: Arrival, hospitals: list[str]) -> None:
-    now, patient = tx.now, str(arrival.record["patient"]["id"])
-    kind, version = arrival.kind, arrival.version
-    records.put(
-        tx, tenant=tenant, kind=kind, id=arrival.id, version=version, patient=patient,
-        document=arrival.document, sha256=arrival.sha256, now=now,
-    )  # fmt: skip
+    now, kind, version = tx.now, arrival.kind, arrival.version
     if kind == "referral" and version > 1:  # the first version is told by the hospital's door, which knows the sender
         index.follow(tx, tenant=tenant, site=bridge.sites[tenant], record=arrival.record, now=now)
-    lane = lane_of(tenant, patient)
+    lane = lane_of(tenant, str(arrival.record["patient"]["id"]))
     for hospital in hospitals:
-        outbox.enqueue(tx, tenant=tenant, hospital=hospital, lane=lane, kind=kind, record_id=arrival.id, version=version, now=now)
+        outbox.enqueue(
+            tx, tenant=tenant, hospital=hospital, lane=lane, kind=kind, record_id=arrival.id, version=version, now=now,
+            alone=version == 1,
+        )  # fmt: skip
         dispatch.call(bridge, tx, (tenant, hospital, lane))
 
 

@@ -24,13 +24,17 @@ if TYPE_CHECKING:  # its library is there where PostgreSQL is used
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One clinic site (tenant): how its naive times are completed, how its records map, who receives them, and what they may hold."""
+    """One clinic site (tenant): how its naive times are completed, how its records map, who receives them, and what they may hold.
+
+    `proved` remembers the shapes of record that this process mapped and found fit for R4, by their hash.
+    """
 
     name: str
     zone: ZoneInfo | None
     mapping: TwoWayMapping
     hospitals: tuple[str, ...]
     records: Records = OURS
+    proved: set[int] = field(default_factory=set, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

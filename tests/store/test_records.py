@@ -24,7 +24,7 @@ def test_a_document_comes_back_byte_for_byte(store: Store) -> None:
 
 def test_the_current_version_is_the_highest(store: Store) -> None:
     with store.transaction() as tx:
-        for version in (1, 3, 2):
+        for version in (1, 2, 3):
             put(tx, version=version)
     with store.reading() as tx:
         current = records.current(tx, "clinic", "session", "S-1")
@@ -37,11 +37,20 @@ def test_the_current_version_is_the_highest(store: Store) -> None:
 
 def test_a_version_once_stored_stays_as_it_is(store: Store) -> None:
     with store.transaction() as tx:
-        first = put(tx)
+        assert put(tx)
     with store.transaction() as tx:
-        assert put(tx) == first
+        assert not put(tx)
     with pytest.raises(records.VersionTaken), store.transaction() as tx:
         records.put(tx, tenant="clinic", kind="session", id="S-1", version=1, patient="P-1", document=b"{}", sha256="other", now=NOON)
+
+
+def test_a_version_older_than_the_current_one_is_refused(store: Store) -> None:
+    with store.transaction() as tx:
+        put(tx, version=2)
+    with pytest.raises(records.VersionTaken, match="version 2 of this session is stored"), store.transaction() as tx:
+        put(tx, version=1)
+    with store.reading() as tx:
+        assert [each.version for each in records.versions(tx, "clinic", "session", "S-1")] == [2]
 
 
 def test_one_tenant_does_not_see_anothers_records(store: Store) -> None:
