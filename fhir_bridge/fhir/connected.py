@@ -69,4 +69,4 @@ def _rewritten(value: Any, names: _Names, key: str = "") -> Any:
         return {**value, "reference": names.of(value["reference"])}
     if key in _ABOUT and value.keys() <= _LOGICAL and (identifiers := list(_identifiers(value))):
         return {**value, "reference": names.by_identifier.get(identifiers[0], "identifier:{}|{}".format(*identifiers[0]))}
-    return {name: _rewritten(inner, names, name) for name, inner in value.items()}
+    return {name: _rewritten(inner, names, name) if isinstance(inner, dict | list) else inner for name, inner in value.items()}

@@ -16,6 +16,7 @@ from fhir_bridge.mapping.parse import Parser, Tables
 from fhir_bridge.mapping.parts import same_reference
 from fhir_bridge.mapping.read import Reading, Residue, read_resource, whole
 from fhir_bridge.mapping.record import Conflict, grow, statements
+from fhir_bridge.mapping.scope import Scope
 from fhir_bridge.mapping.shortcut import ReadAll, compile_reader
 from fhir_bridge.mapping.source import Faults, Located
 from fhir_bridge.mapping.template import Template
@@ -91,6 +92,11 @@ class Mapping:
             with suppress(Exception):  # the shortcut meets something unexpected: the plain writer says what it is
                 return Written(self._write_all(record), [])
         return Writer(self.templates, self.by_type).write(record, onto)
+
+    def id_of(self, type: str, record: dict[str, Any]) -> str | None:
+        """The id of the one resource of this type that `record`, be it a part of one, becomes; None when that takes more to tell."""
+        alone = [template for template in self.by_type.get(type, ()) if not template.loops]
+        return alone[0].id(Scope({"": record}, lambda *_: None)) if len(alone) == 1 else None
 
     def from_fhir(self, documents: Sequence[Tree[str, Any]], onto: dict[str, Any] | None = None) -> Read:
         """The record in the resources, whatever their order; nothing raises, everything not understood is in `residue`."""

@@ -1,6 +1,6 @@
 """The tables of the hospital's door: what came in, byte for byte, and where each referral stands."""
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, String, Table
+from sqlalchemy import Column, Index, Integer, LargeBinary, String, Table, Text
 
 from fhir_bridge.store.columns import Document, UTCDateTime
 from fhir_bridge.store.tables import metadata
@@ -27,6 +27,17 @@ referrals_raw = Table(
     Index("ix_referrals_raw_message", "tenant", "client", "message_id"),
     # referrals.messages_of: what came in about one referral
     Index("ix_referrals_raw_referral", "tenant", "referral", "received_at"),
+)
+
+# Referrals that were stored and answered and are not read yet; `why` tells what keeps one from being read.
+referrals_unread = Table(
+    "referrals_unread",
+    metadata,
+    *(Column(name, String, primary_key=True) for name in ("tenant", "referral")),
+    *(Column(name, String, nullable=False) for name in ("client", "message", "base")),
+    Column("received_at", UTCDateTime, nullable=False),
+    Column("why", Text),
+    sqlite_with_rowid=False,
 )
 
 # Where each referral stands, its sender, and what the sender may find and read it by: the names of its resources, its times.

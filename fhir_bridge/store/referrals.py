@@ -3,13 +3,15 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import bindparam, insert, or_, select
+from sqlalchemy import Select, bindparam, insert, or_, select
 
 from fhir_bridge.store.database import Transaction
+from fhir_bridge.store.prepared import Prepared
 from fhir_bridge.store.referral_tables import referrals, referrals_raw
 
-_KEEP = insert(referrals_raw)
+_KEEP = Prepared(insert(referrals_raw))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ _STANDING = select(*(referrals.c[name] for name in Standing.__slots__)).where(
 
 def keep(tx: Transaction, message: Message) -> None:
     """Keeps a message for good."""
-    tx.execute(_KEEP, **{name: getattr(message, name) for name in Message.__slots__})
+    tx.run(_KEEP, **{name: getattr(message, name) for name in Message.__slots__})
 
 
 def answered(tx: Transaction, tenant: str, client: str, *, request_id: str | None = None, message_id: str | None = None) -> Message | None:
@@ -66,15 +68,17 @@ def answered(tx: Transaction, tenant: str, client: str, *, request_id: str | Non
     name, value = ("request_id", request_id) if request_id else ("message_id", message_id)
     if not value:
         return None
-    of_sender = (referrals_raw.c.tenant == tenant, referrals_raw.c.client == client, referrals_raw.c[name] == value)
-    found = select(*(referrals_raw.c[each] for each in Message.__slots__)).where(*of_sender, referrals_raw.c.referral.is_not(None))
-    return tx.one(Message, found.order_by(referrals_raw.c.received_at).limit(1))
+    return next((Message(*row) for row in tx.run(_ANSWERED[name], of_tenant=tenant, of_client=client, value=value).rows), None)
+
+
+def message(tx: Transaction, tenant: str, id: str) -> Message:
+    """One message that is there."""
+    return Message(*tx.execute(_messages().where(referrals_raw.c.tenant == tenant, referrals_raw.c.id == id)).one())
 
 
 def messages_of(tx: Transaction, tenant: str, referral: str) -> list[Message]:
     """What came in about one referral, the first first."""
-    found = select(*(referrals_raw.c[each] for each in Message.__slots__))
-    found = found.where(referrals_raw.c.tenant == tenant, referrals_raw.c.referral == referral)
+    found = _messages().where(referrals_raw.c.tenant == tenant, referrals_raw.c.referral == referral)
     return tx.every(Message, found.order_by(referrals_raw.c.received_at, referrals_raw.c.id))
 
 
@@ -115,3 +119,17 @@ def listing(
             )
         )
     return tx.every(Standing, found.order_by(referrals.c.received_at.desc(), referrals.c.id.desc()).limit(limit))
+
+
+def _messages() -> Select[*tuple[Any, ...]]:
+    return select(*(referrals_raw.c[each] for each in Message.__slots__))
+
+
+def _answered_under(name: str) -> Prepared:
+    """The first message of a sender that was taken, by this column."""
+    of_sender = (referrals_raw.c.tenant == bindparam("of_tenant"), referrals_raw.c.client == bindparam("of_client"))
+    found = _messages().where(*of_sender, referrals_raw.c[name] == bindparam("value"), referrals_raw.c.referral.is_not(None))
+    return Prepared(found.order_by(referrals_raw.c.received_at).limit(1))
+
+
+_ANSWERED = {name: _answered_under(name) for name in ("request_id", "message_id")}

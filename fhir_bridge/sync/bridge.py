@@ -26,7 +26,8 @@ if TYPE_CHECKING:  # its library is there where PostgreSQL is used
 class Site:
     """One clinic site (tenant): how its naive times are completed, how its records map, who receives them, and what they may hold.
 
-    `proved` remembers the shapes of record that this process mapped and found fit for R4, by their hash.
+    `proved` remembers the shapes of record that this process mapped and found fit for R4, `familiar` the likenesses of referral
+    messages that it read, by their hash.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Site:
     hospitals: tuple[str, ...]
     records: Records = OURS
     proved: set[int] = field(default_factory=set, compare=False, repr=False)
+    familiar: set[int] = field(default_factory=set, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "ask-whose-patient": "undecided",  # a session of somebody else names the referral
         "follow-referral": "followed",  # the session that answers it moved it
         "fetch-failed": "not-fetched",  # a Task's order could not be fetched at its sender
+        "unreadable": "unreadable",  # a hospital's message was taken and could not be read
         "delivered": "delivered",
         "stopped": "stopped",
         "retry": "retried",

@@ -14,7 +14,7 @@ from fhir_bridge.errors import BridgeError, Fault, Refused
 from fhir_bridge.store import conflicts, links, outbox
 from fhir_bridge.store.conflicts import Conflict, Word
 from fhir_bridge.store.database import Transaction
-from fhir_bridge.sync.accept import lane_of
+from fhir_bridge.sync.admission import lane_of
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.delivery import dispatch
 from fhir_bridge.sync.pulling.compare import NOTHING, equal

@@ -83,6 +83,8 @@ def _search(bridge: Bridge, kind: str) -> Callable[[], Response]:
 def _shown(found: Answer | None, kind: str) -> Response:
     if found is None:
         raise _unknown(kind)
+    if found.status != HTTPStatus.OK:
+        return reply(found)
     tag = found.headers["ETag"].removeprefix("W/").strip('"')
     if request.if_none_match.contains_weak(tag):
         found = Answer(HTTPStatus.NOT_MODIFIED, None, found.headers)

@@ -14,7 +14,7 @@ from fhir_bridge.hospital.seen import Seen
 from fhir_bridge.store import audit, conflicts, links, outbox, records
 from fhir_bridge.store.conflicts import Conflict, Word
 from fhir_bridge.store.database import Transaction
-from fhir_bridge.sync.accept import accept_within, lane_of, read
+from fhir_bridge.sync.admission import admit_within, lane_of, read
 from fhir_bridge.sync.bridge import Bridge, Site
 from fhir_bridge.sync.convert import summed_up
 from fhir_bridge.sync.delivery import held
@@ -129,7 +129,7 @@ def with_values(page: Page, about: About, values: Leaves, *, actor: str, detail:
     document = built(kinds.kinds[kind].schema, leaves | {version: about.version + 1})
     arrival = read(page.site, kind, document)
     told = {"hospital": page.hospital, "fields": sorted({schema_path(path) for path in values}), **(detail or {})}
-    accept_within(page.bridge, page.tx, tenant=page.tenant, arrival=arrival, actor=actor, action="pull", detail=told)
+    admit_within(page.bridge, page.tx, tenant=page.tenant, arrival=arrival, actor=actor, action="pull", detail=told)
     return About(kind, about.id, about.version + 1, flat(kinds.kinds[kind].schema, arrival.record))
 
 

@@ -85,7 +85,7 @@ def _lifted(resources: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
         inside = [part for part in one.get("contained", []) if isinstance(part, dict) and part.get("id") and part.get("resourceType")]
         names = {f"#{part['id']}": f"{part['resourceType']}/{owner}.{part['id']}" for part in inside}
         outer = {name: value for name, value in one.items() if name != "contained"} | {"id": owner}
-        yield _renamed(outer, names)
+        yield _renamed(outer, names) if names else outer
         for part in inside:
             yield _renamed({**part, "id": f"{owner}.{part['id']}"}, names)
 

@@ -9,7 +9,7 @@ from fhir_bridge.store.records import Stored
 from fhir_bridge.store.referral_search import OneOf
 from fhir_bridge.store.referrals import Standing
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.referrals import focus, search
+from fhir_bridge.sync.referrals import focus, search, unread
 from fhir_bridge.sync.referrals.answers import Answer, Held, held
 from fhir_bridge.sync.referrals.query import COLUMNS, Query
 from fhir_bridge.sync.referrals.shape import TASK
@@ -18,9 +18,9 @@ from fhir_bridge.sync.referrals.shape import TASK
 def read(bridge: Bridge, client: Client, kind: str, resource_id: str) -> Answer | None:
     """The newest version of a resource of one of this sender's referrals; None for any other id."""
     page = search.run(bridge, client, Query(kind, ((OneOf(COLUMNS[kind], (resource_id,)),),), count=1))
-    if page.found or kind != TASK:
-        return _answer(page.found[0], kind) if page.found else None
-    return _asked_for(bridge, client, resource_id)
+    if page.found:
+        return _answer(page.found[0], kind)
+    return unread.refusal(bridge, client, kind, resource_id) or (_asked_for(bridge, client, resource_id) if kind == TASK else None)
 
 
 def _asked_for(bridge: Bridge, client: Client, id: str) -> Answer | None:
@@ -35,6 +35,7 @@ def _asked_for(bridge: Bridge, client: Client, id: str) -> Answer | None:
 
 def version(bridge: Bridge, client: Client, kind: str, resource_id: str, number: int) -> Answer | None:
     """One version of a ServiceRequest or Task; None when there is none."""
+    unread.catch_up(bridge, client.tenant)
     with bridge.store.reading() as tx:
         standing = _own(referrals.by_resource(tx, client.tenant, client.id, resource_id), kind, resource_id)
         stored = records.version(tx, client.tenant, "referral", standing.id, number) if standing else None
@@ -43,6 +44,7 @@ def version(bridge: Bridge, client: Client, kind: str, resource_id: str, number:
 
 def history(bridge: Bridge, client: Client, kind: str, resource_id: str) -> list[Held]:
     """Every version of a ServiceRequest or Task, the newest first; none for an id that is not this sender's."""
+    unread.catch_up(bridge, client.tenant)
     with bridge.store.reading() as tx:
         standing = _own(referrals.by_resource(tx, client.tenant, client.id, resource_id), kind, resource_id)
         stored = records.versions(tx, client.tenant, "referral", standing.id) if standing else []

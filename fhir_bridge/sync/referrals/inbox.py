@@ -17,7 +17,7 @@ from fhir_bridge.store.referrals import Standing
 from fhir_bridge.sync import status
 from fhir_bridge.sync.accept import accept
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.referrals import orphans
+from fhir_bridge.sync.referrals import orphans, unread
 from fhir_bridge.sync.referrals import patient as refer_patient
 from fhir_bridge.sync.referrals import read as refer_read
 from fhir_bridge.sync.referrals.loop import OVER
@@ -62,6 +62,7 @@ def listing(
     """
     if status is not None and status not in words.REFERRAL_STATES:
         raise Refused([Fault("status", f"must be one of {', '.join(words.REFERRAL_STATES)}")])
+    unread.catch_up(bridge, tenant)
     with bridge.store.reading() as tx:
         if undecided:
             found = [one for one in _undecided(tx, tenant) if status in (None, one.status) and (not after or _place(one) < after)][:limit]
@@ -84,6 +85,7 @@ def shown(bridge: Bridge, tenant: str, id: str) -> dict[str, Any] | None:
 
     None: no such one.
     """
+    unread.catch_up(bridge, tenant)
     found = status.of_record(bridge, tenant=tenant, kind="referral", id=id)
     with bridge.store.reading() as tx:
         standing = referrals.standing(tx, tenant, id)
@@ -168,6 +170,7 @@ def _taken(bridge: Bridge, client: Client, document: dict[str, Any], **how: Any)
 
 
 def _current(bridge: Bridge, tenant: str, id: str) -> tuple[Stored | None, Match | None]:
+    unread.catch_up(bridge, tenant)
     with bridge.store.reading() as tx:
         return records.current(tx, tenant, "referral", id), matches.of(tx, tenant, id)
 

@@ -9,11 +9,14 @@ from fhir_bridge import documents
 from fhir_bridge.errors import Fault
 from fhir_bridge.hospital.cards import card
 from fhir_bridge.store import dead_letters, fetches, matches, outbox, records, referrals
+from fhir_bridge.store import unread as unread_rows
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.fetches import Fetch
 from fhir_bridge.store.outbox import Delivery
 from fhir_bridge.store.referrals import Standing
+from fhir_bridge.store.unread import Unread
 from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.referrals import unread
 from fhir_bridge.sync.referrals.loop import OVER
 
 UNDECIDED, DAY_PAST, UNHEARD = "undecided", "day-past", "unheard"
@@ -50,7 +53,7 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """`stuck` is a word of `PATIENCE`, `stopped`, or `not-fetched` (then the id is a Task's).
+    """`stuck` is a word of `PATIENCE`, `stopped`, `unreadable`, or `not-fetched` (then the id is a Task's).
 
     `who` is clinic, hospital or admin; `do` says what, in words.
     """
@@ -82,14 +85,15 @@ def judge(loop: Loop, now: datetime, *, days: int | None = None) -> Orphan | Non
 
 def of_site(bridge: Bridge, tenant: str, *, days: int | None = None) -> list[dict[str, Any]]:
     """Every orphan of the site, the longest stuck first; `days` instead of the patience of each state."""
+    unread.catch_up(bridge, tenant)
     with bridge.store.reading() as tx:
         dead = {one.record_id: one for one in dead_letters.dead(tx, tenant, limit=10_000) if one.kind == "referral"}
         undecided = {one.referral: one.asked_at for one in matches.open_(tx, tenant)}
         stands = {one.id: one for one in referrals.unfinished(tx, tenant, OVER)}
         stands |= {id: found for id in dead if id not in stands and (found := referrals.standing(tx, tenant, id))}
         loops = [_loop(tx, one, undecided.get(id), dead.get(id)) for id, one in stands.items()]
-        now, lost = tx.now, fetches.failed(tx, tenant)
-    unfetched = [_unfetched(one, now) for one in lost]
+        now, lost, unreadable = tx.now, fetches.failed(tx, tenant), unread_rows.refused(tx, tenant)
+    unfetched = [*(_unfetched(one, now) for one in lost), *(_unreadable(one, now) for one in unreadable)]
     stuck = [orphan for loop in loops if (orphan := judge(loop, now, days=days))]
     return [asdict(one) for one in sorted([*stuck, *unfetched], key=lambda one: (one.since, one.id))]
 
@@ -97,6 +101,11 @@ def of_site(bridge: Bridge, tenant: str, *, days: int | None = None) -> list[dic
 def _unfetched(one: Fetch, now: datetime) -> Orphan:
     do = f"The order of its Task could not be fetched: {one.why}. Have the hospital {one.client} send it again, with the order in it."
     return Orphan(one.id, "submitted", "not-fetched", one.received_at.isoformat(), (now - one.received_at).days, "hospital", do)
+
+
+def _unreadable(one: Unread, now: datetime) -> Orphan:
+    do = f"What the hospital {one.client} sent cannot be read: {one.why}. Have it send the order again, mended."
+    return Orphan(one.referral, "submitted", "unreadable", one.received_at.isoformat(), (now - one.received_at).days, "hospital", do)
 
 
 def _waits(loop: Loop) -> Iterator[tuple[str, datetime]]:

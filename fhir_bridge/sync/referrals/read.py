@@ -42,20 +42,41 @@ class Order:
     left_out: tuple[str, ...] = ()
 
 
-def read(site: Site, document: Any) -> Order:
-    """Raises `Refused`, with every reason, when the document is no referral this clinic can read."""
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """Which order a message is about: its parts, the order's number at the sender, and whether it is taken back (as of `Order`)."""
+
+    found: Found
+    placer: dict[str, str]
+    taken_back: str
+
+
+def identified(site: Site, document: Any) -> Identified:
+    """Raises `Refused` when the document is no referral."""
     found = find(document)
-    own = str(site.mapping.tables.site["system"])
-    placer = parts.placer(found.order, f"{own}/referral") or parts.named_by_id(found.order, found.header)
+    placer = parts.placer(found.order, f"{_own(site)}/referral") or parts.named_by_id(found.order, found.header)
     if placer is None:
         raise Refused(
             [Fault("ServiceRequest.identifier", "needs the order's number with its system: without it a repetition cannot be told")]
         )
-    taken_back = _standing(found)
-    back = map_back(site.mapping, [_patient(found, f"{own}/patient"), _order(found, placer)], kinds=site.records)
+    return Identified(found, placer, _standing(found))
+
+
+def placer_in(site: Site, bundle: dict[str, Any]) -> dict[str, str] | None:
+    """The number of the one order in a transaction that is right R4; None where it takes reading to tell."""
+    resources = [one.get("resource", {}) for one in bundle["entry"]]
+    orders = [one for one in resources if one.get("resourceType") == "ServiceRequest"]
+    return parts.placer(orders[0], f"{_own(site)}/referral") if len(orders) == 1 else None
+
+
+def read(site: Site, document: Any) -> Order:
+    """Raises `Refused`, with every reason, when the document is no referral this clinic can read."""
+    named = identified(site, document)
+    found = named.found
+    back = map_back(site.mapping, [_patient(found, f"{_own(site)}/patient"), _order(found, named.placer)], kinds=site.records)
     record = _completed(site, found, back)
     return Order(
-        record, placer, found.header, taken_back=taken_back,
+        record, named.placer, found.header, taken_back=named.taken_back,
         why=str(found.task.get("statusReason", {}).get("text", "")), left_out=tuple(_left_out(found, back)),
     )  # fmt: skip
 
@@ -71,6 +92,10 @@ def patient_number(record: dict[str, Any], referral: str) -> str:
     for one in patient.get("hospital_numbers", []):
         return f"H-{_digest(one['system'], one['value'], patient.get('birth_date', ''))}"
     return f"H-{_digest(referral)}"
+
+
+def _own(site: Site) -> str:
+    return str(site.mapping.tables.site["system"])
 
 
 def _digest(*said: str) -> str:

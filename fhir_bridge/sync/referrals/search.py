@@ -19,6 +19,7 @@ from fhir_bridge.store import records, referral_search
 from fhir_bridge.store.clients import Client
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.referrals import query as refer_query
+from fhir_bridge.sync.referrals import unread
 from fhir_bridge.sync.referrals.answers import Held, held
 from fhir_bridge.sync.referrals.query import Query
 from fhir_bridge.sync.referrals.shape import PATIENT
@@ -38,6 +39,7 @@ class Page:
 
 def run(bridge: Bridge, client: Client, query: Query) -> Page:
     """One page of the sender's own referrals."""
+    unread.catch_up(bridge, client.tenant)
     site = bridge.sites[client.tenant]
     with bridge.store.reading() as tx:
         standing = referral_search.found(

@@ -1,6 +1,7 @@
 """A request at the hospital's door before anything is read from it: which shape it has, and whether it is one. Pure."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -23,7 +24,8 @@ class NotFhir(Refused):
 class Incoming:
     """A request: its shape, its bytes and what they say, the address of our door without a slash at its end, and its headers.
 
-    `request_id` and `correlation_id` are `X-Request-ID` and `X-Correlation-ID`, `if_none_exist` is `If-None-Exist`.
+    `request_id` and `correlation_id` are `X-Request-ID` and `X-Correlation-ID`, `if_none_exist` is `If-None-Exist`; `received_at`
+    tells of one that was stored unread when it came.
     """
 
     shape: str
@@ -33,6 +35,7 @@ class Incoming:
     request_id: str | None = None
     correlation_id: str | None = None
     if_none_exist: str = ""
+    received_at: datetime | None = None
 
     @property
     def sha256(self) -> str:
