@@ -1,5 +1,6 @@
 """The JSON door: digits survive, and what no database could store or no parser should meet is refused with a reason."""
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +14,26 @@ from fhir_bridge.errors import Refused
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
 LEAF = st.none() | st.booleans() | st.integers(-(10**12), 10**12) | TEXT
 JSON = st.recursive(LEAF, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4), max_leaves=20)
+KEYS = st.sampled_from(["a", "b", "c", "", '"', "\\", 'a\\":', "{", "ä"])
+MEMBERS = st.lists(st.tuples(KEYS.map(documents.dumps), LEAF.map(documents.dumps)), max_size=4)
+FRAGMENT = st.sampled_from(
+    [b'"', b"\\", b'\\"', b"\\u00e4", b":", b",", b"[", b"]", b"{", b"}", b"-0", b"1.50", b"1e5", b"01", b" ", b"\xff", b"\x01"]
+)
+
+
+def spelt(parts: list[tuple[bytes, bytes]]) -> bytes:
+    """An object that may say a key twice."""
+    return b"{" + b", ".join(name + b" : " + value for name, value in parts) + b"}"
+
+
+SPELT = st.recursive(
+    LEAF.map(documents.dumps) | MEMBERS.map(spelt),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda all_: b"[" + b",".join(all_) + b"]")
+        | st.lists(st.tuples(KEYS.map(documents.dumps), inner), max_size=3).map(spelt)
+    ),
+    max_leaves=8,
+)
 
 
 def refusal(text: bytes) -> str:
@@ -29,6 +50,24 @@ def test_a_number_keeps_its_digits(digits: str):
 @given(JSON)
 def test_what_was_written_is_read_again(document: Any):
     assert documents.loads(documents.dumps(document)) == document
+
+
+def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError
+    return dict(pairs)
+
+
+@given(SPELT, st.lists(st.tuples(st.integers(0, 200), FRAGMENT), max_size=2))
+def test_what_is_no_document_is_refused_and_what_is_one_is_read_as_any_reader_would(text: bytes, put_in: list[tuple[int, bytes]]):
+    for at, fragment in put_in:
+        text = text[: at % (len(text) + 1)] + fragment + text[at % (len(text) + 1) :]
+    try:
+        expected = repr(json.loads(text.decode(), parse_float=Decimal, object_pairs_hook=once_each))
+    except ValueError:
+        refusal(text)
+    else:
+        assert repr(documents.loads(text)) == expected
 
 
 def test_equal_documents_have_one_canonical_spelling():
