@@ -202,3 +202,14 @@ def test_a_total_that_goes_down_is_remembered(server: Scripted) -> None:
     found = Crawl(client, pages.onward(FIRST), "Task", until=time.monotonic() + 60)
     assert len(list(found)) == 2
     assert found.shrunk
+
+
+@pytest.mark.parametrize(("ahead", "asked"), [(True, 2), (False, 1)])
+def test_who_looks_at_one_page_need_not_ask_for_the_one_behind_it(server: Scripted, ahead: bool, asked: int) -> None:
+    server.page(FIRST, task("a"), following="?page=2")
+    server.page("?page=2", task("b"))
+    walk = iter(Crawl(Client(server.base), pages.onward(FIRST), "Task", until=time.monotonic() + 60, ahead=ahead))
+    assert ids([next(walk)]) == ["a"]
+    walk.close()  # what is on its way is waited for
+    assert len(server.asked) == asked
+    assert ids(crawl(server, ahead=ahead)) == ["a", "b"]

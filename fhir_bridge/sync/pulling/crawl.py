@@ -97,7 +97,7 @@ def _top_again(run: Run, pull: Pull, mode: Name, top: set[tuple[str, str]]) -> P
     """New changes stand in front: the first pages are read again down to what was seen, until the first shows nothing else."""
     for _ in range(_ROUNDS):
         fresh: set[tuple[str, str]] = set()
-        for found in _crawl(run, pull, _first(run, pull, mode)):
+        for found in _crawl(run, pull, _first(run, pull, mode), ahead=False):
             page = _page(found, mode, pull.type, first=False)
             unseen = set(page.marks) - top
             if unseen:
@@ -116,10 +116,9 @@ def _first(run: Run, pull: Pull, mode: Name) -> str:
     return address(pull.type, mode, since=pull.since, count=run.page_size)
 
 
-def _crawl(run: Run, pull: Pull, path: str, *, onward: bool = False) -> Crawl:
-    return Crawl(
-        run.hospital.client, pages.onward(path), pull.type, until=run.until, onward=onward, bases=run.capabilities.site.page_bases
-    )  # fmt: skip
+def _crawl(run: Run, pull: Pull, path: str, *, onward: bool = False, ahead: bool = True) -> Crawl:
+    bases = run.capabilities.site.page_bases
+    return Crawl(run.hospital.client, pages.onward(path), pull.type, until=run.until, onward=onward, ahead=ahead, bases=bases)
 
 
 def _page(found: Page | Trouble, mode: Name, type: str, *, first: bool) -> Page:
