@@ -42,11 +42,12 @@ check: $(READY)
 	$(BIN)/python scripts/check_lock.py
 
 # Random kills and the whole fault matrix: as long as you like, so not part of the suite (`make chaos N=2000 DATABASE=postgresql LIKE=epic`).
+# REPORT is a file that keeps each round: what it holds counts, and the next run goes on from there.
 N ?= 500
 DATABASE ?= sqlite
 chaos: $(READY)
 	@scripts/setup-system postgresql
-	PYTHONPATH=tests $(BIN)/python tests/faults/chaos.py -n $(N) --database $(DATABASE) --like $(LIKE)
+	PYTHONPATH=tests $(BIN)/python tests/faults/chaos.py -n $(N) --database $(DATABASE) --like $(LIKE) $(if $(REPORT),--report $(REPORT))
 
 chaos-matrix: $(READY)
 	PYTHONPATH=tests $(BIN)/python tests/faults/matrix.py

@@ -5,6 +5,7 @@ starts a child (`{"pid": â€¦}`), `{"wait": pid}` waits for its end (`{"code": â€
 A child's clock is the machine's, so many seconds (`shift`) later: leases run out and waits are over at once.
 """
 
+import gc
 import json
 import logging
 import os
@@ -28,6 +29,7 @@ from fhir_bridge.hospital.backend_services import BackendServices
 from fhir_bridge.hospital.capabilities import SiteFile
 from fhir_bridge.hospital.client import Client, Deadlines
 from fhir_bridge.hospital.sign_in import SignIn
+from fhir_bridge.sandbox.traffic import Visit
 from fhir_bridge.settings import Settings
 from fhir_bridge.store.database import Store
 from fhir_bridge.store.dispatch import Dispatch
@@ -35,6 +37,7 @@ from fhir_bridge.sync import status
 from fhir_bridge.sync.bridge import Bridge, Hospital, Site
 from fhir_bridge.sync.clients import registry
 from fhir_bridge.sync.clients.registry import Wanted
+from fhir_bridge.sync.convert import map_record
 from fhir_bridge.sync.delivery import stopped
 from fhir_bridge.sync.pull import pull
 from fhir_bridge.sync.schedules import service
@@ -231,9 +234,16 @@ def child(order: dict[str, Any], site: Site) -> NoReturn:
     os._exit(0)
 
 
+def _warm(site: Site) -> None:
+    """Whatever is made once a process, for its first record, is made before the forks: they begin where a process at work is."""
+    map_record(site.mapping, Visit(0, patient=0).document(), zone=site.zone)
+    gc.freeze()
+
+
 def main() -> None:
     logging.disable(logging.CRITICAL)
     site = bootstrap.site(Settings(), "default")
+    _warm(site)
     listening: dict[str, socket.socket] = {}
     for line in sys.stdin:
         order = json.loads(line)
