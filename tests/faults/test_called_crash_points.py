@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from rehearsal import HOUR, Door, Forks, NoAnswer, Rehearsal, ward
+from sign_in import signed_in
 from test_called_workers import clinic, everything_is_delivered, post, workers
 from test_crash_points import HITS, WAYS_IN
 
@@ -39,6 +40,20 @@ def test_a_called_worker_killed_at_any_point_leaves_each_record_there_once(
             hospital.faults.clear()
             run.shift += 100 * HOUR
             with workers(run, 1):
+                assert everything_is_delivered(bridge)
+        assert (run.ledger().accepted, run.ledger().held, run.ledger().exact) == (3, 3, True), run.ledger()
+
+
+@pytest.mark.parametrize("hit", HITS)
+def test_a_called_worker_killed_with_a_fresh_token_leaves_each_record_there_once(forks: Forks, postgresql_url: str, hit: int) -> None:
+    with ward("hapi") as hospital, signed_in(hospital) as sign_in:
+        run = Rehearsal(postgresql_url, hospital, forks)
+        pid = forks.start(**run.order("work", called=True, fault=f"O12:kill:{hit}", **sign_in.order))
+        with clinic(run) as bridge:
+            post(bridge, run, *(Visit(n, patient=n) for n in range(3)))
+            assert _end_of(pid, forks, bridge) == -signal.SIGKILL, f"O12 was not reached {hit} times"
+            run.shift += 100 * HOUR
+            with workers(run, 1, **sign_in.order):
                 assert everything_is_delivered(bridge)
         assert (run.ledger().accepted, run.ledger().held, run.ledger().exact) == (3, 3, True), run.ledger()
 
