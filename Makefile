@@ -31,7 +31,7 @@ record: $(READY)
 	$(BIN)/python scripts/record.py
 
 test: $(READY)
-	@scripts/setup-system jdk postgresql chromium
+	@scripts/setup-system jdk postgresql pgbouncer chromium
 	$(BIN)/pytest $(PYTEST)
 
 check: $(READY)

@@ -6,6 +6,7 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
 from fhir_bridge.store.database import Store
 
@@ -35,6 +36,9 @@ EMPTY = (
        END $$""",
 )
 MISSING = "PostgreSQL is not installed: apt-get install postgresql"
+NO_POOL = "PgBouncer is not installed: apt-get install pgbouncer"
+ROLE = Path(__file__).parents[1] / "deploy" / "postgresql-role.sql"
+POOLED = 3  # server connections all clients share: fewer than they are
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +69,30 @@ def postgresql_url(postgresql_database: str) -> Iterator[str]:
     """A PostgreSQL database with our tables, empty; whoever is still connected at the end of the test is cut off."""
     yield postgresql_database
     _administer(postgresql_database, *EMPTY)
+
+
+@pytest.fixture(scope="session")
+def pool(postgresql_cluster: str) -> Iterator[str]:
+    """The address of a PgBouncer before the cluster, in transaction pooling, without a database name.
+
+    Its few connections are those of a role that has what the deployments give to theirs.
+    """
+    if not _pooler():
+        pytest.skip(NO_POOL)
+    given = [line.replace("bridge", "pooled") for line in ROLE.read_text().splitlines() if not line.startswith("--")]
+    _administer(f"{postgresql_cluster}/postgres", "CREATE ROLE pooled LOGIN SUPERUSER", *given)
+    folder = Path(tempfile.mkdtemp(prefix="fhir-bridge-pgbouncer-"))
+    try:
+        with _pooling(folder, postgresql_cluster) as address:
+            yield address
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def pooled_url(pool: str, postgresql_url: str) -> str:
+    """The database of `postgresql_url`, through the pool."""
+    return f"{pool}/{make_url(postgresql_url).database}"
 
 
 @pytest.fixture(scope="session")
@@ -121,6 +149,37 @@ def _cluster(folder: Path) -> Iterator[str]:
         yield f"postgresql://tester@127.0.0.1:{port}"
     finally:
         _run([programs / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop"], folder)
+
+
+def _pooler() -> str | None:
+    return shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+
+
+@contextmanager
+def _pooling(folder: Path, cluster: str) -> Iterator[str]:
+    program, server, port = _pooler(), make_url(cluster), _free_port()
+    assert program is not None
+    settings = {
+        "listen_addr": "127.0.0.1",
+        "listen_port": port,
+        "unix_socket_dir": "",
+        "auth_type": "any",
+        "pool_mode": "transaction",
+        "default_pool_size": POOLED,
+        "max_client_conn": 200,
+        "pidfile": folder / "pid",
+        "logfile": folder / "log",
+    }
+    lines = ["[databases]", f"* = host={server.host} port={server.port} user=pooled", "[pgbouncer]"]
+    (folder / "settings.ini").write_text("\n".join([*lines, *(f"{name} = {value}" for name, value in settings.items())]))
+    if os.geteuid() == 0:
+        owner = pwd.getpwnam("postgres")
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+    _run([program, "--daemon", folder / "settings.ini"], folder)
+    try:
+        yield f"postgresql://clinic@127.0.0.1:{port}"
+    finally:
+        os.kill(int((folder / "pid").read_text()), signal.SIGTERM)
 
 
 def _run(command: Sequence[str | Path], folder: Path) -> None:

@@ -19,6 +19,8 @@ import psycopg
 from procrastinate import App, PsycopgConnector, exceptions, jobs
 from sqlalchemy import make_url
 
+from fhir_bridge.errors import Fault, Refused
+from fhir_bridge.store import on_postgresql
 from fhir_bridge.store.database import Transaction, Unavailable
 
 QUEUE = "lanes"
@@ -61,25 +63,33 @@ class Dispatch:
     def run(self, *, drain: Drain, due: Due, threads: int, stop: threading.Event) -> None:
         """Answer calls with `drain` on `threads` threads until `stop`; then what is in hand is finished.
 
-        A database that went away is waited for.
+        A database that went away is waited for. Raises `Refused` behind a pool, which would carry no call.
         """
-        _until(stop, lambda: _answering(_with_tasks(self._app(), drain, due), queue=QUEUE, threads=threads, stop=stop))
+        self._until(stop, lambda: _answering(_with_tasks(self._app(), drain, due), queue=QUEUE, threads=threads, stop=stop))
 
     def tick(self, *, look: Callable[[], object], stop: threading.Event) -> None:
-        """Until `stop`: every `TICK_SECONDS` one of all that do this, on any host, has `look` called. A look must be short."""
-        _until(stop, lambda: _answering(_with_tick(self._app(), look), queue=TICKS, threads=1, stop=stop))
+        """Until `stop`: every `TICK_SECONDS` one of all that do this, on any host, has `look` called. A look must be short.
+
+        Raises `Refused` behind a pool.
+        """
+        self._until(stop, lambda: _answering(_with_tick(self._app(), look), queue=TICKS, threads=1, stop=stop))
 
     def _app(self) -> App:
         return App(connector=PsycopgConnector(conninfo=self._conninfo, min_size=1, max_size=4))
 
+    def _until(self, stop: threading.Event, answering: Callable[[], Coroutine[object, object, None]]) -> None:
+        while not stop.is_set():
+            try:
+                self._require_a_session()
+                asyncio.run(answering())
+            except (exceptions.ConnectorException, psycopg.Error) as error:
+                log.warning("the database of calls is away: %s", type(error).__name__)
+            stop.wait(PATIENCE_SECONDS)
 
-def _until(stop: threading.Event, answering: Callable[[], Coroutine[object, object, None]]) -> None:
-    while not stop.is_set():
-        try:
-            asyncio.run(answering())
-        except (exceptions.ConnectorException, psycopg.Error) as error:
-            log.warning("the database of calls is away: %s", type(error).__name__)
-        stop.wait(PATIENCE_SECONDS)
+    def _require_a_session(self) -> None:
+        with psycopg.connect(self._conninfo) as connection:
+            if on_postgresql.is_pooled(connection):
+                raise Refused([Fault("database", "a pool is between, and calls come by LISTEN: name PostgreSQL's own address here")])
 
 
 def _with_tasks(app: App, drain: Drain, due: Due) -> App:
