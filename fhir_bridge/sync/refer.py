@@ -20,6 +20,7 @@ from fhir_bridge.sync.referrals import answers, focus, taking, unread
 from fhir_bridge.sync.referrals import query as refer_query
 from fhir_bridge.sync.referrals import read as refer_read
 from fhir_bridge.sync.referrals import search as refer_search
+from fhir_bridge.sync.referrals import update as refer_update
 from fhir_bridge.sync.referrals.answers import Answer
 from fhir_bridge.sync.referrals.shape import TRANSACTION, Incoming, NotFhir
 from fhir_bridge.sync.referrals.taking import Alongside, Settled
@@ -76,12 +77,15 @@ def take_fetched(bridge: Bridge, client: Client, incoming: Incoming, also: Along
 
 
 def status_of(refused: Refused) -> HTTPStatus:
-    """400 for what is no FHIR, 409 for a conflict, 412 for a condition that is not met, 422 for FHIR that is refused."""
+    """400 for no FHIR, 404 for an id that is not the sender's, 409 for a conflict, 412 for a condition that is not met, else 422."""
     told = {
         NotFhir: HTTPStatus.BAD_REQUEST,
         Settled: HTTPStatus.CONFLICT,
         Repeated: HTTPStatus.CONFLICT,
         Several: HTTPStatus.PRECONDITION_FAILED,
+        taking.Stale: HTTPStatus.PRECONDITION_FAILED,
+        refer_update.NotYet: HTTPStatus.CONFLICT,
+        refer_update.Unknown: HTTPStatus.NOT_FOUND,
     }
     return next((status for kind, status in told.items() if isinstance(refused, kind)), HTTPStatus.UNPROCESSABLE_ENTITY)
 
@@ -94,14 +98,19 @@ def code_of(refused: Refused) -> str | None:
 def _read(bridge: Bridge, client: Client, incoming: Incoming) -> Answer:
     """The answer to a message that is read first."""
     unread.catch_up(bridge, client.tenant)
-    site = bridge.sites[client.tenant]
-    order = refer_read.read(site, incoming.document)
+    order = _order(bridge, client, incoming)
     try:
         answer = taking.store(bridge, client, incoming, order)
     except VersionTaken:  # the same referral came twice at once, or the clinic decided just now: look again
-        answer = _answered(bridge, client, incoming) or taking.store(bridge, client, incoming, order)
-    unread.learn(site, incoming, order)
+        answer = _answered(bridge, client, incoming) or taking.store(bridge, client, incoming, _order(bridge, client, incoming))
+    unread.learn(bridge.sites[client.tenant], incoming, order)
     return answer
+
+
+def _order(bridge: Bridge, client: Client, incoming: Incoming) -> refer_read.Order:
+    if incoming.update:
+        return refer_update.read(bridge, client, incoming)
+    return refer_read.read(bridge.sites[client.tenant], incoming.document)
 
 
 def _answered(bridge: Bridge, client: Client, incoming: Incoming) -> Answer | None:

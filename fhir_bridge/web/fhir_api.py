@@ -11,14 +11,14 @@ from fhir_bridge.fhir.outcome import operation_outcome
 from fhir_bridge.sync import refer
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.referrals.answers import Answer
-from fhir_bridge.sync.referrals.shape import MESSAGE, ORDER, TASK, TRANSACTION, Incoming
-from fhir_bridge.web import clinic_api, fhir_reads, intake
+from fhir_bridge.sync.referrals.shape import BATCH, MESSAGE, ORDER, TASK, TRANSACTION, Incoming
+from fhir_bridge.web import clinic_api, fhir_batch, fhir_reads, intake
 from fhir_bridge.web.fhir_errors import VISIBLE
 from fhir_bridge.web.fhir_reply import PREFIX, base, preferred, refusal, reply, require_json_wanted
-from fhir_bridge.web.fhir_statement import VALIDATED, statement
+from fhir_bridge.web.fhir_statement import INTERACTIONS, VALIDATED, statement
 
 _JSON = ("application/fhir+json", "application/json", "text/json")
-#: address → the shape it takes
+#: address → the shape it takes; the base takes a batch too
 ADDRESSES = {
     "": TRANSACTION,
     "/": TRANSACTION,
@@ -35,7 +35,7 @@ def blueprint(bridge: Bridge) -> Blueprint:
 
     @routes.before_request
     def let_in() -> None:
-        if request.endpoint != "fhir.metadata":
+        if request.endpoint != "fhir.metadata" and not fhir_batch.let_in():
             clinic_api.sign_in(bridge, "hospital")
         require_json_wanted()
 
@@ -43,27 +43,46 @@ def blueprint(bridge: Bridge) -> Blueprint:
     def metadata() -> Response:
         return reply(Answer(HTTPStatus.OK, statement(base())))
 
-    receive = _receiver(bridge)
+    receive = {shape: _receiver(bridge, shape) for shape in (ORDER, TASK, MESSAGE)} | {TRANSACTION: _base(bridge)}
     for address, shape in ADDRESSES.items():
-        routes.add_url_rule(address, f"post_{shape}", receive, methods=["POST"], strict_slashes=False)
+        routes.add_url_rule(address, f"post_{shape}", receive[shape], methods=["POST"], strict_slashes=False)
+    for kind, can in INTERACTIONS.items():
+        if "update" in can:
+            routes.add_url_rule(f"/{kind}/<string:id>", f"update_{kind}", receive[kind], methods=["PUT"])
     for kind in VALIDATED:
         routes.add_url_rule(f"/{kind}/$validate", f"validate_{kind}", _validator(bridge, kind), methods=["POST"])
     fhir_reads.register(routes, bridge)
     return routes
 
 
-def _receiver(bridge: Bridge) -> Callable[[], Response]:
+def _base(bridge: Bridge) -> Callable[[], Response]:
     def receive() -> Response:
-        shape = ADDRESSES[str(request.url_rule).removeprefix(PREFIX)]
         document, body = intake.read_object(request, media_types=_JSON)
-        ids = (_said("X-Request-Id"), _said("X-Correlation-Id"))
-        incoming = Incoming(shape, body, document, base(), *ids, request.headers.get("If-None-Exist", ""))
+        if document.get("type") != BATCH:
+            return _taken(bridge, TRANSACTION, document, body)
         try:
-            return reply(preferred(refer.take(bridge, g.client, incoming)))
+            return reply(fhir_batch.answered(document, base()))
         except Refused as refused:
-            return refusal(refused, refer.status_of(refused), refer.code_of(refused))
+            return refusal(refused, refer.status_of(refused))
 
     return receive
+
+
+def _receiver(bridge: Bridge, shape: str) -> Callable[..., Response]:
+    def receive(id: str = "") -> Response:
+        return _taken(bridge, shape, *intake.read_object(request, media_types=_JSON), update=id)
+
+    return receive
+
+
+def _taken(bridge: Bridge, shape: str, document: dict[str, Any], body: bytes, *, update: str = "") -> Response:
+    told = request.headers
+    ids = (_said("X-Request-Id"), _said("X-Correlation-Id"))
+    incoming = Incoming(shape, body, document, base(), *ids, told.get("If-None-Exist", ""), update, told.get("If-Match"))
+    try:
+        return reply(preferred(refer.take(bridge, g.client, incoming)))
+    except Refused as refused:
+        return refusal(refused, refer.status_of(refused), refer.code_of(refused))
 
 
 def _validator(bridge: Bridge, kind: str) -> Callable[[], Response]:

@@ -6,8 +6,8 @@ from fhir_bridge import __version__
 from fhir_bridge.sync.referrals.query import PARAMETERS
 from fhir_bridge.sync.referrals.shape import ORDER, PATIENT, TASK
 
-DATE = "2026-11-22"
-_HELD = ("read", "vread", "history-instance", "search-type")
+DATE = "2026-11-28"
+_HELD = ("read", "vread", "update", "history-instance", "search-type")
 #: type → what can be done with it
 INTERACTIONS = {ORDER: ("create", *_HELD), TASK: ("create", *_HELD), PATIENT: ("read", "search-type")}
 #: what can be shown first, to hear whether it would be taken
@@ -21,7 +21,9 @@ _SIGN_IN = (
 )
 _RULES = (
     "The Patient must be sent contained or in the Bundle; only a Task's focus is fetched, from an address the clinic allows. "
-    "A sender reads and finds its own referrals and nobody else's. A batch is refused: a referral is taken whole or not at all."
+    "A sender reads, finds and changes its own referrals and nobody else's. Nothing is deleted: a referral is taken back by status. "
+    "An update leaves what the clinic says as it is; If-Match is heeded and not required. A batch's entries stand alone, and none refers "
+    "to another: send a referral of several resources as a transaction."
 )
 
 
@@ -42,7 +44,7 @@ def statement(base: str) -> dict[str, Any]:
                 "documentation": _RULES,
                 "security": {"service": [{"coding": [{"system": _SECURITY_SERVICE, "code": "SMART-on-FHIR"}]}], "description": _SIGN_IN},
                 "resource": [*(_resource(kind) for kind in INTERACTIONS), {"type": "Bundle", "operation": [_VALIDATE]}],
-                "interaction": [{"code": "transaction"}],
+                "interaction": [{"code": "transaction"}, {"code": "batch"}],
                 "operation": [{"name": "process-message", "definition": _MESSAGING}],
             }
         ],

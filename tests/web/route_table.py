@@ -18,7 +18,10 @@ INTO_TENANT = "what comes in is the caller's tenant's, whatever it says"
 
 @dataclass(frozen=True)
 class Route:
-    """`door` is open, clinic or hospital; `scope` is what a hospital's token needs, like ServiceRequest.c."""
+    """`door` is open, clinic or hospital; `scope` is what a hospital's token needs, like ServiceRequest.c.
+
+    `body` is sent as JSON; words are the name of a thing of the world that is sent.
+    """
 
     door: str
     why: str
@@ -97,6 +100,10 @@ ROUTES: Mapping[str, Route] = {
         for line, place in (("GET", ""), ("POST", "/_search"))
     },
     "GET /fhir/Patient/<string:id>": _hospital_id("Patient"),
+    **{
+        f"PUT /fhir/{kind}/<string:id>": Route("hospital", BY_ID, 404, f"{kind}.u", ids={"id": kind}, body=f"the {kind} as it is read")
+        for kind in ("ServiceRequest", "Task")
+    },
     **{
         f"GET /fhir/{kind}/<string:id>{place}": _hospital_id(kind, **more)
         for kind in ("ServiceRequest", "Task")

@@ -68,12 +68,6 @@ def test_other_labels_are_refused(hospital: FlaskClient, media_type: str):
     assert_outcome(hospital.post("/fhir/ServiceRequest", data=b"{}", content_type=media_type), 415, "not-supported")
 
 
-def test_a_batch_is_refused_in_words(hospital: FlaskClient):
-    refused = push(hospital, sent("transaction") | {"type": "batch"}, "/fhir")
-    assert_outcome(refused, 400, "structure")
-    assert "whole or not at all" in refused.json["issue"][0]["diagnostics"]
-
-
 def test_an_answer_can_be_laid_out_for_people(hospital: FlaskClient):
     push(hospital, sent("service-request"))
     assert b'\n  "resourceType"' in hospital.get("/fhir/ServiceRequest?_pretty=true").data

@@ -28,6 +28,7 @@ ALWAYS = {
 #: what R4's http page has for each interaction
 PLACES: dict[str, Callable[[str], list[tuple[str, str]]]] = {
     "create": lambda kind: [(f"/fhir/{kind}", "POST")],
+    "update": lambda kind: [(f"/fhir/{kind}/<string:id>", "PUT")],
     "read": lambda kind: [(f"/fhir/{kind}/<string:id>", "GET")],
     "vread": lambda kind: [(f"/fhir/{kind}/<string:id>/_history/<string:version>", "GET")],
     "history-instance": lambda kind: [(f"/fhir/{kind}/<string:id>/_history", "GET")],
@@ -141,7 +142,7 @@ def test_the_frameworks_own_errors_are_fhir(hospital: FlaskClient, stranger: Fla
     assert_outcome(stranger.post("/fhir/ServiceRequest", data=b"{"), 401, "login")
     assert_outcome(hospital.get("/fhir/Nothing/at/all"), 404, "not-found")
     assert_outcome(hospital.get("/fhir/ServiceRequest/unknown"), 404, "not-found")
-    put = hospital.put("/fhir/ServiceRequest/1", json={})
+    put = hospital.put("/fhir/Patient/1", json={})
     assert_outcome(put, 405, "not-supported")
     assert "GET" in put.headers["Allow"]
     assert_outcome(hospital.post("/fhir/ServiceRequest", data=b"{", content_type="application/fhir+json"), 400, "structure")

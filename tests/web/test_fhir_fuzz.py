@@ -18,6 +18,7 @@ from test_fhir_door import ADDRESS, sent
 from fhir_bridge.fhir import check
 
 SignIn = Callable[..., FlaskClient]
+ADDRESSES = {**ADDRESS, "batch": "/fhir"}
 SHAPES = {shape: sent(shape) for shape in ADDRESS}
 JSON = "application/fhir+json"
 REFUSED = (400, 406, 409, 412, 413, 415, 422)
@@ -53,8 +54,44 @@ def cyclic() -> bytes:
     return json.dumps(document).encode()
 
 
+def entry(method: str, url: str, resource: Any = None, **more: Any) -> dict[str, Any]:
+    return {"request": {"method": method, "url": url, **more}} | ({} if resource is None else {"resource": resource})
+
+
+def conditional(said: str) -> bytes:
+    return bundle([entry("PUT", "Task/1", TASK, ifMatch=said), entry("GET", "Task", None, ifNoneMatch=said, ifNoneExist=said)], "batch")
+
+
+ORDER, TASK = SHAPES["service-request"], {"resourceType": "Task", "id": "1", "status": "cancelled", "intent": "order"}
+SHAPES["batch"] = json.loads(
+    bundle(
+        [
+            entry("POST", "ServiceRequest", ORDER, ifNoneExist="identifier=urn:oid:2.999.1.7|1"),
+            entry("PUT", "ServiceRequest/1", ORDER | {"id": "1"}, ifMatch='W/"1"'),
+            entry("PUT", "Task/1", TASK),
+            entry("GET", "ServiceRequest?status=active&_count=2", ifNoneMatch='W/"1"'),
+            entry("GET", "Task/1/_history/1"),
+        ],
+        "batch",
+    )
+)
 TEXT = json.dumps(SHAPES["service-request"])
 ENTRY = SHAPES["transaction"]["entry"][0]
+ODD_ADDRESSES = (
+    "/",
+    "//",
+    "?",
+    "#",
+    "%",
+    "%00",
+    "%ff",
+    "\u00e9\U0001f9e0",
+    "a" * 9000,
+    "../metadata",
+    "Task?\u00e9=%ff",
+    "Task?" + "a&" * 999,
+)
+ODD_CONDITIONS = ("\u00e9", "a\r\nX: y", '"' * 999, "\U0001f9e0", "W/")
 CORPUS: dict[str, bytes] = {
     "nothing": b"",
     "not JSON": b"<ServiceRequest/>",
@@ -107,6 +144,13 @@ CORPUS: dict[str, bytes] = {
     "an identifier of 100000 letters": order(identifier=[{"system": "urn:x", "value": "v" * 100_000}]),
     "10000 identifiers": order(identifier=[{"system": "urn:x", "value": str(n)} for n in range(10_000)]),
     "an id that is a path": order(id="../../1"),
+    "a batch of what is none": bundle([entry("POST", "Task", "x"), entry("GET", "Task", []), {"request": {}}, None], "batch"),
+    "a batch in a batch": bundle([entry("POST", "/", SHAPES["batch"]), entry("POST", "?a", SHAPES["batch"])], "batch"),
+    "a batch of a method that is none": bundle([entry("TRACE", "Task/1")], "batch"),
+    "a batch of half a surrogate": bundle([entry("GET", "Task/\udc00")], "batch"),
+    **{f"a batch to {url[:20]!r}": bundle([entry("GET", url)], "batch") for url in ODD_ADDRESSES},
+    **{f"a batch if {said[:20]!r}": conditional(said) for said in ODD_CONDITIONS},
+    "a batch of other methods": bundle([entry(method, "Task/1", TASK) for method in ("HEAD", "DELETE", "PATCH")], "batch"),
 }
 
 
@@ -116,6 +160,20 @@ def test_the_corpus_of_damage_is_answered_in_fhir(hospital: FlaskClient, address
         answer = hospital.post(address, data=body, content_type=JSON)
         assert answer.status_code < 500, (name, answer.data[:300])
         assert_told(answer, 200, 201, *REFUSED)
+        assert not [one for one in answer.json.get("entry", []) if one.get("response", {}).get("status", "").startswith("5")], name
+        assert answer.status_code == 200 or address != "/fhir" or not name.startswith(("a batch if", "a batch of other")), name
+
+
+@pytest.mark.parametrize("kind", ["ServiceRequest", "Task"])
+def test_the_corpus_of_damage_put_over_what_is_there_is_answered_in_fhir(hospital: FlaskClient, kind: str):
+    id = hospital.post("/fhir/Task", data=json.dumps(SHAPES["task"]), content_type=JSON).json["id"]
+    id = hospital.get(f"/fhir/{kind}").json["entry"][0]["resource"]["id"] if kind != "Task" else id
+    for name, body in CORPUS.items():
+        for condition in ({}, {"If-Match": 'W/"1"'}):
+            mended = body.replace(b'"resourceType": "ServiceRequest"', f'"resourceType": "{kind}", "id": "{id}"'.encode(), 1)
+            answer = hospital.put(f"/fhir/{kind}/{id}", data=mended, content_type=JSON, headers=condition)
+            assert answer.status_code < 500, (name, answer.data[:300])
+            assert_told(answer, 200, *REFUSED)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +191,7 @@ def test_the_corpus_of_damage_is_answered_in_fhir(hospital: FlaskClient, address
         ({"If-None-Exist": "identifier=" + "%00" * 3}, 400),
         ({"If-None-Exist": "&&&===|||"}, 400),
         ({"If-None-Exist": "identifier=" + "a," * 5000}, 400),
-        ({"If-Match": 'W/"9"'}, 201),
+        ({"If-Match": 'W/"9"'}, 201),  # an update's condition, which says nothing of a create
     ],
     ids=str,
 )
@@ -194,18 +252,21 @@ def bent(shape: str, data: st.DataObject) -> Any:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(shape=st.sampled_from(sorted(ADDRESS)), data=st.data())
+@given(shape=st.sampled_from(sorted(ADDRESSES)), data=st.data())
 def test_a_message_damaged_anywhere_is_taken_or_refused_in_fhir(hospital: FlaskClient, shape: str, data: st.DataObject):
     body = json.dumps(bent(shape, data)).encode()
-    assert_told(hospital.post(ADDRESS[shape], data=body, content_type=JSON), 200, 201, *REFUSED)
+    answer = hospital.post(ADDRESSES[shape], data=body, content_type=JSON)
+    assert_told(answer, 200, 201, *REFUSED)
+    if shape == "batch" and answer.status_code == 200:
+        assert not [one for one in answer.json["entry"] if one["response"]["status"].startswith("5")]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(shape=st.sampled_from(sorted(ADDRESS)), at=st.integers(0, 5000), noise=st.binary(max_size=6), cut=st.integers(0, 3))
+@given(shape=st.sampled_from(sorted(ADDRESSES)), at=st.integers(0, 5000), noise=st.binary(max_size=6), cut=st.integers(0, 3))
 def test_a_message_with_broken_bytes_is_taken_or_refused_in_fhir(hospital: FlaskClient, shape: str, at: int, noise: bytes, cut: int):
     whole = json.dumps(SHAPES[shape]).encode()
     body = whole[: at % len(whole)] + noise + whole[at % len(whole) + cut :]
-    assert_told(hospital.post(ADDRESS[shape], data=body, content_type=JSON), 200, 201, *REFUSED)
+    assert_told(hospital.post(ADDRESSES[shape], data=body, content_type=JSON), 200, 201, *REFUSED)
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -220,7 +281,7 @@ def test_a_message_with_broken_bytes_is_taken_or_refused_in_fhir(hospital: Flask
     ),
 )
 def test_every_address_below_the_door_answers_in_fhir(hospital: FlaskClient, method: str, path: list[str]):
-    answer = hospital.open("/fhir/" + "/".join(path), method=method, content_type=JSON, data=b"{}" if method == "POST" else None)
+    answer = hospital.open("/fhir/" + "/".join(path), method=method, content_type=JSON, data=b"{}" if method in ("POST", "PUT") else None)
     assert answer.status_code < 500
     if answer.data and answer.status_code not in (301, 308):
         assert answer.mimetype == JSON, (method, path)

@@ -5,7 +5,7 @@ A route without a line in `route_table.py` fails here.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -57,6 +57,7 @@ class World:
     bridge: Bridge
     keys: dict[str, str]
     things: dict[str, str]
+    sent: dict[str, Any] = field(default_factory=dict)
 
     def caller(self, name: str) -> FlaskClient:
         found = self.app.test_client()
@@ -68,7 +69,7 @@ class World:
         route, (method, rule) = ROUTES[line], line.split(" ", 1)
         for place, thing in route.ids.items():
             rule = rule.replace(next(part for part in _places(rule) if part.endswith(f":{place}>")), self.things[thing])
-        body = {"json": route.body} if route.body is not None else {}
+        body = {"json": self.sent.get(str(route.body), route.body)} if route.body is not None else {}
         return self.caller(name).open(rule, method=method, headers=CLAIMED | headers, buffered=True, **body)
 
     def state(self) -> str:
@@ -109,6 +110,7 @@ def _furnish(world: World) -> None:
     with world.bridge.store.transaction() as tx:
         subscriptions.put(tx, Subscription("north", "general", "Task", sha256(b"guess").hexdigest(), "1", "active", tx.now))
     task = hospital.get("/fhir/Task").json["entry"][0]["resource"]
+    world.sent |= {f"the {kind} as it is read": read for kind, read in (("ServiceRequest", order.json), ("Task", task))}
     world.things |= {
         "session": SESSION["id"],
         "appointment": appointment["follow_up"]["id"],

@@ -31,7 +31,7 @@ def address(incoming: Incoming) -> str | None:
     """Where the Task's order is, when it is not in the Task."""
     focus = incoming.document.get("focus")
     url = focus.get("reference") if isinstance(focus, dict) else None
-    asked = incoming.shape == TASK and isinstance(url, str) and url.startswith(("https://", "http://"))
+    asked = incoming.shape == TASK and not incoming.update and isinstance(url, str) and url.startswith(("https://", "http://"))
     return str(url).partition("/_history/")[0] if asked else None
 
 

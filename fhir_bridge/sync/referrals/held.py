@@ -33,6 +33,16 @@ def _asked_for(bridge: Bridge, client: Client, id: str) -> Answer | None:
     return focus.as_asked(_answer(_held(bridge, client, stored), TASK), id) if stored else None
 
 
+def referral_of(bridge: Bridge, client: Client, kind: str, resource_id: str) -> str | None:
+    """The number of this sender's referral one of whose resources has this id; empty while a Task's order is not there. None for others."""
+    with bridge.store.reading() as tx:
+        standing = _own(referrals.by_resource(tx, client.tenant, client.id, resource_id), kind, resource_id)
+    if standing or kind != TASK:
+        return standing.id if standing else None
+    found = focus.read(bridge, client, resource_id)
+    return "" if isinstance(found, Held) else found.referral if found else None
+
+
 def version(bridge: Bridge, client: Client, kind: str, resource_id: str, number: int) -> Answer | None:
     """One version of a ServiceRequest or Task; None when there is none."""
     unread.catch_up(bridge, client.tenant)

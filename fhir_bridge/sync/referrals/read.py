@@ -31,7 +31,7 @@ _TOLD = {"family_name": "Patient.name.family", "given_names": "Patient.name.give
 class Order:
     """What the hospital says: the record without our number, standing and times of receipt; `taken_back` is cancelled or entered-in-error.
 
-    `message_id` is the message's own id, `header` its MessageHeader; `left_out` names what is not in the record.
+    `header` is its MessageHeader; `left_out` names what is not in the record. `onto` is the version it was read onto, where that matters.
     """
 
     record: dict[str, Any]
@@ -40,6 +40,7 @@ class Order:
     taken_back: str = ""
     why: str = ""
     left_out: tuple[str, ...] = ()
+    onto: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

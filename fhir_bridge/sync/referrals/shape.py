@@ -1,5 +1,6 @@
 """A request at the hospital's door before anything is read from it: which shape it has, and whether it is one. Pure."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -11,6 +12,8 @@ from fhir_bridge.fhir import check
 #: the shapes a referral comes in: a resource by its type, a Bundle by its type
 ORDER, TASK, TRANSACTION, MESSAGE = "ServiceRequest", "Task", "transaction", "message"
 PATIENT = "Patient"
+#: a Bundle of requests that have nothing to do with each other
+BATCH = "batch"
 MOST_ENTRIES = 500
 #: what the profiles of the NHS Booking and Referral Standard begin with (https://simplifier.net/nhsbookingandreferrals)
 BARS = "https://fhir.nhs.uk/StructureDefinition/BARS"
@@ -24,8 +27,8 @@ class NotFhir(Refused):
 class Incoming:
     """A request: its shape, its bytes and what they say, the address of our door without a slash at its end, and its headers.
 
-    `request_id` and `correlation_id` are `X-Request-ID` and `X-Correlation-ID`, `if_none_exist` is `If-None-Exist`; `received_at`
-    tells of one that was stored unread when it came.
+    `request_id` and `correlation_id` are `X-Request-ID` and `X-Correlation-ID`, `if_none_exist` is `If-None-Exist`. `update` is the
+    id of the resource in whose place it is put, `if_match` is `If-Match`. `received_at` tells of one that was stored unread when it came.
     """
 
     shape: str
@@ -35,6 +38,8 @@ class Incoming:
     request_id: str | None = None
     correlation_id: str | None = None
     if_none_exist: str = ""
+    update: str = ""
+    if_match: str | None = None
     received_at: datetime | None = None
 
     @property
@@ -63,10 +68,21 @@ class Incoming:
         """(type, search) of a conditional create: nothing is made where the search finds something."""
         if self.shape in (ORDER, TASK):
             return (self.shape, self.if_none_exist) if self.if_none_exist else None
-        asked = [
-            (str(_type(one)), one["request"].get("ifNoneExist")) for one in _entries(self.document) if isinstance(one.get("request"), dict)
-        ]
-        return next(((kind, said) for kind, said in asked if kind in (ORDER, TASK) and isinstance(said, str)), None)
+        return next(self._asked("ifNoneExist"), None)
+
+    @property
+    def expected(self) -> str | None:
+        """The versions one of which must be stored, as `If-Match` or an entry's `ifMatch` says them."""
+        if self.shape in (ORDER, TASK):
+            return self.if_match if self.update else None
+        return next((said for _, said in self._asked("ifMatch")), None)
+
+    def _asked(self, name: str) -> Iterator[tuple[str, str]]:
+        """(type, what is said) of each entry with an order or a Task whose request has `name`."""
+        for one in _entries(self.document):
+            said = one["request"].get(name) if isinstance(one.get("request"), dict) else None
+            if _type(one) in (ORDER, TASK) and isinstance(said, str):
+                yield str(_type(one)), said
 
     def require_shape(self) -> None:
         """Raises `NotFhir` with every fault unless this is right R4 in the shape of its address."""
@@ -75,11 +91,12 @@ class Incoming:
 
     def _shape_faults(self) -> list[Fault]:
         kind = self.document.get("resourceType")
+        if self.shape in (ORDER, TASK) and kind != self.shape:
+            return [Fault("resourceType", f"must be {self.shape} at this address")]
         if self.shape in (ORDER, TASK):
-            return [] if kind == self.shape else [Fault("resourceType", f"must be {self.shape} at this address")]
+            return [Fault("id", "must be the id of the address")] if self.update and self.document.get("id") != self.update else []
         if kind != "Bundle" or self.document.get("type") != self.shape:
-            whole = ": a referral is taken whole or not at all" if self.document.get("type") == "batch" else ""
-            return [Fault("Bundle.type", f"must be {self.shape} at this address{whole}")]
+            return [Fault("Bundle.type", f"must be {self.shape} at this address")]
         found = _entries(self.document)
         if len(found) > MOST_ENTRIES:
             return [Fault("Bundle.entry", f"has more than {MOST_ENTRIES} entries; send one referral in a message")]

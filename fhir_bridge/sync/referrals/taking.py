@@ -3,6 +3,7 @@
 An order that is there becomes the next version of its referral; a revoked one cancels it.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.store import matches, records, referral_search, referrals, unread
 from fhir_bridge.store.clients import Client
 from fhir_bridge.store.database import Transaction
-from fhir_bridge.store.records import Stored
+from fhir_bridge.store.records import Stored, VersionTaken
 from fhir_bridge.store.referrals import Message
 from fhir_bridge.sync.admission import admit, read
 from fhir_bridge.sync.bridge import Bridge
@@ -26,6 +27,7 @@ from fhir_bridge.sync.referrals.shape import MESSAGE, TRANSACTION, Incoming
 
 #: what the clinic says of a referral; the hospital says the rest
 CLINICS_OWN = ("id", "version", "status", "status_reason", "received_at", "sessions", "summaries")
+_TAG = re.compile(r'"([^"]*)"')
 #: what is stored with a referral of this number, as it is held
 Alongside = Callable[[Transaction, str, Held], None]
 
@@ -34,17 +36,25 @@ class Settled(Refused):
     """The hospital changed a referral that is over, or used a message's number for another message."""
 
 
+class Stale(Refused):
+    """`If-Match` names another version than there is."""
+
+
 def store(bridge: Bridge, client: Client, incoming: Incoming, order: refer_read.Order, also: Alongside | None = None) -> Answer:
     """The answer to `order`, which is stored. `also` writes with it, before the message. Raises `Settled`, `Refused`, `VersionTaken`."""
     id = refer_read.number_of(client.id, order.placer)
     with bridge.store.reading() as tx:
         now, stored = tx.now, records.current(tx, client.tenant, "referral", id)
+    _require_current(incoming, stored)
+    if stored and order.onto not in (None, stored.version):
+        raise VersionTaken("the referral was changed at the same moment; read it, and change that")
     before = document_of(stored)["patient"] if stored else None
     patient, match = refer_patient.arrived(bridge, client, id, order.record["patient"], before=before, now=now)
     order = replace(order, record=order.record | {"patient": patient})
     site = bridge.sites[client.tenant]
     arrival = read(site, "referral", _changed(stored, order) if stored else fresh(id, order, incoming.received_at or now))
-    found = answers.held(site, arrival.record, now)
+    unchanged = stored is not None and stored.document == arrival.document
+    found = answers.held(site, arrival.record, stored.stored_at if stored and unchanged else now)
     answer = _answer(bridge, incoming, order, found, created=stored is None)
 
     def alongside(tx: Transaction) -> None:
@@ -59,10 +69,10 @@ def store(bridge: Bridge, client: Client, incoming: Incoming, order: refer_read.
         if not incoming.received_at:  # else it was kept when it came
             referrals.keep(tx, message(bridge, client, incoming, now=now, referral=id, answer=answer))
 
-    if stored and stored.document == arrival.document:
+    if unchanged:
         with bridge.store.transaction() as tx:
             unread.forget(tx, client.tenant, id)
-        return _again(bridge, client, incoming, id) or answer
+        return answer if incoming.update else _again(bridge, client, incoming, id) or answer
     admit(bridge, client=client, arrival=arrival, action="receive", detail={"patient": match.verdict}, alongside=alongside)
     return answer
 
@@ -89,6 +99,15 @@ def document_of(stored: Stored) -> dict[str, Any]:
     """The record."""
     found: dict[str, Any] = documents.loads(stored.document, max_bytes=len(stored.document))
     return found
+
+
+def _require_current(incoming: Incoming, stored: Stored | None) -> None:
+    """Raises `Stale` unless the version that is stored is one that `If-Match` (of an entry: `ifMatch`) names."""
+    asked = incoming.expected
+    if asked is None or (stored and (asked.strip() == "*" or str(stored.version) in _TAG.findall(asked))):
+        return
+    there = f"version {stored.version} is" if stored else "nothing is"
+    raise Stale([Fault("", f"If-Match names another version; {there} stored: read it, and change that")])
 
 
 def _again(bridge: Bridge, client: Client, incoming: Incoming, id: str) -> Answer | None:

@@ -38,7 +38,7 @@ _TELLING = frozenset({"resourceType", "type", "system", "code", "use", "status",
 def take(bridge: Bridge, client: Client, incoming: Incoming) -> Answer | None:
     """The answer to a new referral, which is stored unread; None for what must be read first. Raises `Refused`."""
     site = bridge.sites[client.tenant]
-    if incoming.shape != TRANSACTION or hash(likeness(incoming.document)) not in site.familiar:
+    if incoming.shape != TRANSACTION or incoming.expected is not None or hash(likeness(incoming.document)) not in site.familiar:
         return None
     if (placer := refer_read.placer_in(site, incoming.document)) is None:
         return None
