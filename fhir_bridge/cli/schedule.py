@@ -5,14 +5,16 @@ import threading
 
 import click
 
+from fhir_bridge.cli import dry_run as dry_runs
 from fhir_bridge.cli import opened
 from fhir_bridge.cli.output import emit, json_option, say, site_option
 from fhir_bridge.cli.progress import progress
 from fhir_bridge.cli.schedule_words import run_data, run_line, schedule_data, schedule_line
 from fhir_bridge.cli.worker import run_until_stopped
 from fhir_bridge.store import schedule_runs
-from fhir_bridge.store.schedule_runs import Run
+from fhir_bridge.store.schedule_runs import Order, Run
 from fhir_bridge.sync import schedule
+from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.schedule import Named, Wish
 from fhir_bridge.sync.schedules import run
 from fhir_bridge.sync.schedules.run import Limits
@@ -53,21 +55,29 @@ def listing(as_json: bool) -> None:
 
 @command.command("run")
 @click.argument("name")
+@click.option("--dry-run", is_flag=True, help="Say what would be done; send and store nothing.")
 @site_option
 @json_option
-def run_now(name: str, site: str, as_json: bool) -> None:
+def run_now(name: str, dry_run: bool, site: str, as_json: bool) -> None:
     """Run NAME now, once more than it is scheduled, paused or not. Ends with 1 when a hospital failed."""
-    bridge, ended, stop = opened.bridge(site), list[Run](), threading.Event()
+    bridge = opened.bridge(site)
     found = schedule.found(bridge, Named(site, name))
-    begun = run.begin(bridge, schedule.order_of(bridge, found, actor=getpass.getuser()))
-    limits = Limits(older_than=found.older_than)
-    with progress() as tell:
-        work = lambda: ended.append(run.carry_out(bridge, begun, WORKS, limits=limits, tell=tell, stopping=stop.is_set))  # noqa: E731
-        run_until_stopped(work, stop=stop.set)
-    told = run_data(ended[0])
+    order = schedule.order_of(bridge, found, actor=getpass.getuser())
+    if dry_run:
+        dry_runs.tell(bridge, [order], as_json=as_json, older_than=found.older_than)
+        return
+    told = run_data(_done(bridge, order, Limits(older_than=found.older_than)))
     emit(told, as_json=as_json, text=lambda: run_line(told))
     if told["outcome"] == "failed":
         raise click.exceptions.Exit(1)
+
+
+def _done(bridge: Bridge, order: Order, limits: Limits) -> Run:
+    begun, ended, stop = run.begin(bridge, order), list[Run](), threading.Event()
+    with progress() as tell:
+        work = lambda: ended.append(run.carry_out(bridge, begun, WORKS, limits=limits, tell=tell, stopping=stop.is_set))  # noqa: E731
+        run_until_stopped(work, stop=stop.set)
+    return ended[0]
 
 
 @command.command("pause")

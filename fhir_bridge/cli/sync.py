@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from fhir_bridge.cli import dry_run as dry_runs
 from fhir_bridge.cli import opened
 from fhir_bridge.cli.output import emit, json_option, say
 from fhir_bridge.cli.progress import progress
@@ -15,7 +16,7 @@ from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.store.schedule_runs import Busy, Order, RunLost
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.pull import thaw as thaw_type
-from fhir_bridge.sync.schedules import preview, run
+from fhir_bridge.sync.schedules import run
 from fhir_bridge.sync.schedules.run import Limits, Tell
 from fhir_bridge.sync.schedules.works import WORKS
 
@@ -51,7 +52,7 @@ def command(
     if not orders:
         say("No hospital is configured; what is accepted is kept and waits.")
     if dry_run:
-        _preview(bridge, orders, as_json=as_json)
+        dry_runs.tell(bridge, orders, as_json=as_json)
         return
     results: list[dict[str, Any]] = []
     stop = threading.Event()
@@ -59,14 +60,6 @@ def command(
         run_until_stopped(lambda: results.extend(_run(bridge, order, tell, stop) for order in orders), stop=stop.set)
     emit({"runs": results}, as_json=as_json, text=lambda: "\n".join(map(run_line, results)) or "nothing to do")
     if any(result["outcome"] not in ("done", "stopped") for result in results):
-        raise click.exceptions.Exit(1)
-
-
-def _preview(bridge: Bridge, orders: list[Order], *, as_json: bool) -> None:
-    with progress() as tell:
-        parts = [part | {"site": order.tenant} for order in orders for part in preview.preview(bridge, order, tell=tell)]
-    emit({"parts": parts}, as_json=as_json, text=lambda: "\n".join(line for part in parts for line in preview.lines(part)))
-    if any("why" in part for part in parts):
         raise click.exceptions.Exit(1)
 
 

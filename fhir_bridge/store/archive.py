@@ -7,7 +7,7 @@ takes the finished deliveries of a few lanes, and nobody writes to those any mor
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Table, delete, exists, insert, or_, select, tuple_
+from sqlalchemy import ColumnElement, Table, delete, exists, func, insert, or_, select, tuple_
 
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.tables import archived_attempts, archived_deliveries, attempts, deliveries, hospitals, lanes
@@ -27,12 +27,22 @@ def move(tx: Transaction, tenant: str, *, before: datetime, after: Place, lanes_
     places = _next_lanes(tx, tenant, after, lanes_at_once)
     if not places:
         return 0, None
-    done = or_(deliveries.c.state != "delivered", deliveries.c.reason.is_(None))  # delivered with a reason: a part of it still waits
-    old = [*_between(deliveries, tenant, places[0], places[-1]), deliveries.c.closed_at < before, done]
+    old = [*_between(deliveries, tenant, places[0], places[-1]), *_finished(before)]
     theirs = exists().where(*old, *(attempts.c[name] == deliveries.c[name] for name in _LANE))
     calls = [*_between(attempts, tenant, places[0], places[-1]), theirs]
     _move(tx, attempts, archived_attempts, calls)
     return _move(tx, deliveries, archived_deliveries, old), places[-1]
+
+
+def count(tx: Transaction, tenant: str, *, before: datetime, most: int) -> int:
+    """How many `move` would put away; `most` where they are more."""
+    found = select(deliveries.c.seq).where(deliveries.c.tenant == tenant, *_finished(before)).limit(most).subquery()
+    return int(tx.execute(select(func.count()).select_from(found)).scalar_one())
+
+
+def _finished(before: datetime) -> list[ColumnElement[bool]]:
+    done = or_(deliveries.c.state != "delivered", deliveries.c.reason.is_(None))  # delivered with a reason: a part of it still waits
+    return [deliveries.c.closed_at < before, done]
 
 
 def _next_lanes(tx: Transaction, tenant: str, after: Place, limit: int) -> list[Place]:

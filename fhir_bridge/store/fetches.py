@@ -59,6 +59,12 @@ def is_due(tx: Transaction) -> bool:
     return tx.first(select(fetches.c.id).where(fetches.c.state == "waiting", fetches.c.next_at <= tx.now).limit(1)) is not None
 
 
+def due(tx: Transaction, tenant: str, *, limit: int) -> list[Fetch]:
+    """Those of a site that are due, the longest first."""
+    found = _fetches().where(fetches.c.tenant == tenant, fetches.c.state == "waiting", fetches.c.next_at <= tx.now)
+    return tx.every(Fetch, found.order_by(fetches.c.next_at).limit(limit))
+
+
 def claim(tx: Transaction, *, seconds: int) -> Fetch | None:
     """The one that has been due the longest, nobody else's for `seconds`; its `tries` are the claim's number."""
     now = tx.now

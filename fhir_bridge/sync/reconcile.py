@@ -66,6 +66,21 @@ class Reconciled:
         return sum(find.missed for find in self.finds)
 
 
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a comparison would meet at one hospital: `links` are all it would read. `counts` are of the first `compared` alone, as they
+    are before its pull: same, known, missing, different, unanswered, and `brought` that the pull would have applied before.
+
+    `finds` are those that would be left; `notes` are for a person.
+    """
+
+    links: int
+    compared: int
+    counts: Mapping[str, int]
+    finds: tuple[Find, ...]
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class _Work:
     """One comparison on its way; `began` is when the pull before it began, by the hospital's clock."""
@@ -75,7 +90,7 @@ class _Work:
     hospital: Hospital
     capabilities: Capabilities
     repair: bool
-    tell: Callable[[str], None]
+    tell: Callable[[str], object]
     began: Mapping[str, datetime | None] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     repaired: Counter[str] = field(default_factory=Counter)
@@ -111,16 +126,27 @@ def reconcile(
     return result
 
 
-def _compare_links(work: _Work) -> None:
-    """Read what each link names, in batches, and lay it beside what was seen there last."""
+def foresee(bridge: Bridge, *, tenant: str, hospital: str, capabilities: Capabilities, tell: Callable[[str], object]) -> Foreseen:
+    """Read the first hundred of what is linked and compare them; nothing is pulled, searched for, repaired or stored."""
+    work = _Work(bridge, tenant, _known(bridge, tenant, hospital), capabilities, repair=False, tell=tell)
+    work.began = _watermarks(work)
+    compared, total = _compare_links(work, most=AT_ONCE)
+    brought = [find for find in work.finds if not find.missed and _is_pulled(work, find.theirs.partition("/")[0])]
+    left = tuple(find for find in work.finds if find not in brought)
+    counts = Counter({word: work.counts[word] for word in ("same", "known", "unanswered")}) + Counter(find.what for find in left)
+    return Foreseen(total, compared, dict(counts + Counter(brought=len(brought))), left, tuple(work.notes))
+
+
+def _compare_links(work: _Work, *, most: int | None = None) -> tuple[int, int]:
+    """Read what each link names, in batches, and lay it beside what was seen there last; (how many were, how many there are)."""
     after, done = "", 0
     with work.bridge.store.reading() as tx:
         total = links.count(tx, work.tenant, work.hospital.name)
     while True:
         with work.bridge.store.reading() as tx:
             rows = links.page(tx, work.tenant, work.hospital.name, after=after, limit=AT_ONCE)
-        if not rows:
-            return
+        if not rows or done == most:
+            return done, total
         replies = read_all(work, [row.theirs or "" for row in rows])
         shown = [(row, _seen(row, reply)) for row, reply in zip(rows, replies, strict=True)]
         _judge(work, shown)
@@ -202,13 +228,16 @@ def _extra(work: _Work, shown: Sequence[Seen]) -> None:
 
 def _missed(work: _Work, one: Seen) -> bool:
     """Whether the pull should have seen it: the type is pulled, and the change is older than what the pull has seen everything of."""
-    if one.type not in TYPES:
+    if not _is_pulled(work, one.type):
         return False
-    mode = modes_of(work.capabilities, one.type)[0].name
-    if one.resource is None:
-        return mode == "history"  # the others see a deletion by and by, or leave it to us
+    if one.resource is None:  # the other ways see a deletion by and by, or leave it to us
+        return modes_of(work.capabilities, one.type)[0].name == "history"
     updated, seen_until = moment(one.last_updated), work.began.get(one.type)
-    return mode != "none" and updated is not None and seen_until is not None and updated < seen_until
+    return updated is not None and seen_until is not None and updated < seen_until
+
+
+def _is_pulled(work: _Work, type: str) -> bool:
+    return type in TYPES and modes_of(work.capabilities, type)[0].name != "none"
 
 
 def _repair(work: _Work, news: Sequence[Seen]) -> None:

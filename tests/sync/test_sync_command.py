@@ -18,11 +18,13 @@ from fhir_bridge.settings import Settings
 from fhir_bridge.store import hospitals, schedule_runs
 from fhir_bridge.store.schedule_runs import Order
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.schedules import preview, run
+from fhir_bridge.sync.schedules import preview, preview_words, run
 from fhir_bridge.sync.schedules.run import Limits
 from fhir_bridge.sync.schedules.works import WORKS
 
 BOTH = Order("default", "both", ("general",), "ann")
+COMPARE = replace(BOTH, what="reconcile")
+WORKS_OF = schedule_runs.WORKS
 
 
 @pytest.fixture
@@ -96,12 +98,12 @@ def test_a_dry_run_counts_what_the_hospital_changed_and_a_sync_applies_it(
     pulled, pushed = preview.preview(bridge, BOTH)
     assert everything(settings) == before
     assert (pulled["counts"]["changed"], pushed["deliveries"]) == (1, [])
-    assert "Appointment: by its history; deletions are seen; never read to its end" in "\n".join(preview.lines(pulled))
+    assert "Appointment: by its history; deletions are seen; never read to its end" in "\n".join(preview_words.lines(pulled))
     ended = run.carry_out(bridge, run.begin(bridge, BOTH), WORKS, limits=Limits())
     assert (ended.outcome, run.totals(ended)["changed"]) == ("done", 1), run.errors(ended)
     again = preview.preview(bridge, BOTH)[0]
     assert again["counts"].get("changed", 0) == 0
-    assert f"; read up to {again['cursors']['Appointment']}" in "\n".join(preview.lines(again))
+    assert f"; read up to {again['cursors']['Appointment']}" in "\n".join(preview_words.lines(again))
 
 
 def test_a_pull_that_is_asked_to_stop_finishes_its_page_and_the_next_goes_on(
@@ -152,6 +154,61 @@ def test_a_dry_run_says_why_nothing_would_be_sent(bridge: Bridge, session: dict[
     assert len(pushed["deliveries"]) == 1
 
 
+@pytest.mark.parametrize("what", WORKS_OF)
+def test_whatever_a_schedule_runs_can_be_told_beforehand_and_nothing_is_changed(
+    bridge: Bridge, settings: Settings, hospital: Ward, session: dict[str, Any], what: str
+) -> None:
+    post(bridge, session)
+    work(bridge)
+    moved(hospital)
+    hospitals_ = () if what == "archive" else ("general",)
+    before, held = everything(settings), {kind: hospital.versions(kind) for kind in ("Appointment", "Encounter", "Patient")}
+    parts = preview.preview(bridge, Order("default", what, hospitals_, "ann"), older_than=1)
+    assert everything(settings) == before
+    assert {kind: hospital.versions(kind) for kind in held} == held
+    assert [part["work"] for part in parts] == list(WORKS_OF[what])
+    assert all("why" not in part and len(list(preview_words.lines(part))) > 0 for part in parts)
+
+
+def test_a_reconciliation_told_beforehand_says_what_it_would_compare_and_find(
+    bridge: Bridge, hospital: Ward, session: dict[str, Any]
+) -> None:
+    post(bridge, session | {"readings": session["readings"][:2]})
+    work(bridge)
+    moved(hospital)
+    gone = hospital.held("MedicationAdministration")[0]["id"]
+    requests.delete(f"{hospital.base_url}/MedicationAdministration/{gone}", timeout=10).raise_for_status()
+    [told] = preview.preview(bridge, COMPARE)
+    assert told["counts"] == {"same": told["links"] - 2, "missing": 1, "brought": 1}
+    assert (told["pull"]["counts"]["changed"], told["compared"]) == (1, told["links"])
+    assert [(find["what"], find["theirs"], find["missed"]) for find in told["finds"]] == [
+        ("missing", f"MedicationAdministration/{gone}", False)
+    ]
+    words = list(preview_words.lines(told))
+    assert words[0].startswith(f"reconcile general: {told['links']} resources would be read and compared; of the first {told['links']}: ")
+    assert any(line.startswith("  before it a pull: ") and "1 changed" in line for line in words)
+    ended = run.carry_out(bridge, run.begin(bridge, COMPARE), WORKS, limits=Limits())
+    assert {name: run.totals(ended).get(name, 0) for name in ("same", "missing", "different")} == {
+        "same": told["links"] - 1, "missing": 1, "different": 0,
+    }  # fmt: skip
+
+
+def test_of_many_resources_the_first_hundred_are_compared_beforehand(bridge: Bridge, hospital: Ward, session: dict[str, Any]) -> None:
+    post(bridge, session)
+    work(bridge)
+    [told] = preview.preview(bridge, COMPARE)
+    assert told["links"] > told["compared"] == 100
+
+
+def test_what_the_archive_would_take_is_counted(bridge: Bridge, session: dict[str, Any], clock: Clock) -> None:
+    post(bridge, session)
+    work(bridge)
+    tidy = Order("default", "archive", (), "ann")
+    [young], [old] = preview.preview(bridge, tidy, older_than=1), preview.preview(bridge, tidy, older_than=0)
+    assert [(one["archived"], one["more"]) for one in (young, old)] == [(0, False), (1, False)]
+    assert next(preview_words.lines(old)) == f"archive: 1 deliveries closed before {old['before']} would be put away"
+
+
 def test_by_cron_it_delivers_keeps_the_history_and_ends_with_0(bridge: Bridge, command: Any, session: dict[str, Any]) -> None:
     post(bridge, session)
     dry = command("sync", "--push", "--dry-run")
@@ -191,6 +248,8 @@ def test_what_is_wrong_is_told_on_stderr(command: Any, words: tuple[str, ...], c
 def test_a_schedule_is_added_listed_run_paused_resumed_and_removed_by_hand(command: Any) -> None:
     added = command("schedule", "add", "nightly", "--what", "push", "--cron", "30 2 * * *")
     assert added.stdout.startswith("default nightly: push all hospitals; every day at 02:30, next ")
+    foreseen = command("schedule", "run", "nightly", "--dry-run")
+    assert (foreseen.returncode, foreseen.stdout) == (0, "push general: nothing is due\n")
     assert json.loads(command("schedule", "run", "nightly", "--json").stdout)["outcome"] == "done"
     command("schedule", "pause", "nightly", "--reason", "moving house")
     [paused] = json.loads(command("schedule", "list", "--json").stdout)

@@ -1,16 +1,17 @@
 """What a run would do, with nothing stored and nothing sent: hospitals are only asked and read from."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
+from datetime import timedelta
 from typing import Any
 
 from fhir_bridge.errors import BridgeError
 from fhir_bridge.hospital import words
 from fhir_bridge.hospital.capabilities import Capabilities
-from fhir_bridge.store import dead_letters, hospitals, pulls
+from fhir_bridge.store import archive, dead_letters, fetches, hospitals, pulls
 from fhir_bridge.store.rows import Delivery, Lease
 from fhir_bridge.store.schedule_runs import WORKS, Order
 from fhir_bridge.sync import pull as pulling
+from fhir_bridge.sync import reconcile as reconciling
 from fhir_bridge.sync import routes
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.deliver import planned_now
@@ -18,61 +19,49 @@ from fhir_bridge.sync.delivery import statement
 from fhir_bridge.sync.delivery.job import Job, Outage, Overtaken
 from fhir_bridge.sync.referrals import messages
 from fhir_bridge.sync.schedules.run import Tell
+from fhir_bridge.sync.telling import subscriptions
 
-SHOWN = 100  # deliveries of one hospital whose plans are told
+SHOWN = 100  # of what there may be more: deliveries of a hospital, orders to fetch
+MOST_COUNTED = 10_000
 
 
-def preview(bridge: Bridge, order: Order, *, tell: Tell = lambda _: None) -> list[dict[str, Any]]:
-    """Each part the run would have.
+def preview(bridge: Bridge, order: Order, *, older_than: int | None = None, tell: Tell = lambda _: None) -> list[dict[str, Any]]:
+    """Each part the run would have, `{work, hospital, …, why?}`: `why` where nothing would be done.
 
-    A push: `{work, hospital, deliveries: [{id, record, version, plan?, words, why?}], more, why?}`, `why` when nothing would be
-    sent; a pull: `{work, hospital, ways, cursors, unfinished, counts, notes}`, by type how it would be read and up to which of the
-    hospital's times it was, and what would become of the entries.
+    A push: `deliveries: [{id, record, version, plan?, words, why?}]`, `more`, and `fetches`: orders of Tasks that would be fetched first.
+    A pull: `ways`, `cursors`, `unfinished`, by type how it would be read and up to which of the hospital's times it was, `counts`: what
+    would become of the entries, `subscriptions`: of which types the hospital would be asked to tell, `notes`.
+    A reconciliation: its `pull` like that; `links` it would compare, and of the first `compared` their `counts` and `finds`.
+    The archive: `before`, `archived`, `more`.
     """
-    return [_part(bridge, order.tenant, work, hospital, tell) for work in WORKS[order.what] for hospital in order.hospitals]
+    legs = [(work, hospital) for work in WORKS[order.what] for hospital in order.hospitals or ("",)]
+    return [_part(bridge, order.tenant, work, hospital, older_than, tell) for work, hospital in legs]
 
 
-def lines(part: dict[str, Any]) -> Iterator[str]:
-    """A part for people."""
-    yield f"{part['work']} {part['hospital']}: " + (part.get("why") or _head(part))
-    for one in part.get("deliveries", ()):
-        yield f"  {one['record']} version {one['version']}: {one.get('why', '')}".rstrip()
-        yield from (f"    {line}" for line in one["words"])
-    if part.get("more"):
-        yield "  and more; only the oldest are told here"
-    for type, way in part.get("ways", {}).items():
-        since = f"; read up to {part['cursors'][type]}" if type in part["cursors"] else "; never read to its end"
-        yield f"  {way}{since}" + (", and goes on within a reading that was broken off" if type in part["unfinished"] else "")
-    yield from (f"  {note}" for note in part.get("notes", ()))
-
-
-def _head(part: dict[str, Any]) -> str:
-    if part["work"] == "push":
-        return f"{len(part['deliveries'])} would be delivered" if part["deliveries"] else "nothing is due"
-    counts = ", ".join(f"{count} {name}" for name, count in part["counts"].items())
-    return counts or "nothing has changed"
-
-
-def _part(bridge: Bridge, tenant: str, work: str, name: str, tell: Tell) -> dict[str, Any]:
+def _part(bridge: Bridge, tenant: str, work: str, name: str, older_than: int | None, tell: Tell) -> dict[str, Any]:
     told: dict[str, Any] = {"work": work, "hospital": name}
     tell(f"{work} {name}")
     try:
+        if work == "archive":
+            return told | _archive(bridge, tenant, older_than or 0)
         if name not in bridge.hospitals:
             return told | {"why": "no hospital of that name is configured any more"}
         able = statement.without_keeping(bridge, tenant=tenant, hospital=bridge.hospitals[name])
         if isinstance(able, Outage):
             return told | {"why": f"the hospital is out: {able.reason}"}
-        return told | (_push(bridge, tenant, name, able) if work == "push" else _pull(bridge, tenant, name, able, tell))
+        return told | _AT_A_HOSPITAL[work](bridge, tenant, name, able, tell)
     except BridgeError as error:
         return told | {"why": str(error)}
 
 
-def _push(bridge: Bridge, tenant: str, name: str, able: Capabilities) -> dict[str, Any]:
+def _push(bridge: Bridge, tenant: str, name: str, able: Capabilities, tell: Tell) -> dict[str, Any]:
     with bridge.store.reading() as tx:
         now, state = tx.now, hospitals.of(tx, tenant, name)
         here = [name, *routes.addresses_beside(tx, tenant, name)]
         due = [one for each in here for one in dead_letters.due(tx, tenant, each, now, limit=SHOWN + 1)]
-    told: dict[str, Any] = {"deliveries": [_delivery(bridge, each, able) for each in due[:SHOWN]], "more": len(due) > SHOWN}
+        asked = [one.id for one in fetches.due(tx, tenant, limit=SHOWN + 1)]
+    told: dict[str, Any] = {"deliveries": [_delivery(bridge, each, able) for each in due[:SHOWN]], "fetches": asked[:SHOWN]}
+    told["more"] = max(len(due), len(asked)) > SHOWN
     if state.paused_at:
         return told | {"why": f"paused, nothing would be sent: {state.paused_why}"}
     if state.retry_at and state.retry_at > now:
@@ -115,5 +104,21 @@ def _pull(bridge: Bridge, tenant: str, name: str, able: Capabilities, tell: Tell
         "cursors": cursors,
         "unfinished": unfinished,
         "counts": found.counts | found.applied,
+        "subscriptions": subscriptions.unheard(bridge, tenant=tenant, hospital=name, capabilities=able),
         "notes": list(found.notes),
     }
+
+
+def _reconcile(bridge: Bridge, tenant: str, name: str, able: Capabilities, tell: Tell) -> dict[str, Any]:
+    found = reconciling.foresee(bridge, tenant=tenant, hospital=name, capabilities=able, tell=tell)
+    return asdict(found) | {"pull": _pull(bridge, tenant, name, able, tell)}
+
+
+def _archive(bridge: Bridge, tenant: str, days: int) -> dict[str, Any]:
+    with bridge.store.reading() as tx:
+        before = tx.now - timedelta(days=days)
+        found = archive.count(tx, tenant, before=before, most=MOST_COUNTED + 1)
+    return {"before": before.isoformat(), "archived": min(found, MOST_COUNTED), "more": found > MOST_COUNTED}
+
+
+_AT_A_HOSPITAL = {"push": _push, "pull": _pull, "reconcile": _reconcile}

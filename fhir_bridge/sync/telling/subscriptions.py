@@ -14,6 +14,7 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
+from fhir_bridge.hospital.capabilities import Capabilities
 from fhir_bridge.hospital.client import Call, NoReply, Reply
 from fhir_bridge.store import subscriptions as rows
 from fhir_bridge.store.subscriptions import Subscription
@@ -36,10 +37,21 @@ def keep(bridge: Bridge, *, tenant: str, hospital: str) -> list[str]:
     hospital turned off stays off. `deny = ["Subscription.create"]` in the site file leaves a hospital out.
     """
     found = capabilities(bridge, tenant=tenant, hospital=bridge.hospitals[hospital])
-    if not bridge.public_url or isinstance(found, Outage) or not found.of("Subscription").can("create"):
-        return []
-    pulled = [type for type in TYPES if modes_of(found, type)[0].name != "none"]
-    return [words for type in pulled for words in _keep_one(bridge, tenant, hospital, type)]
+    wanted = [] if isinstance(found, Outage) else _wanted(bridge, found)
+    return [words for type in wanted for words in _keep_one(bridge, tenant, hospital, type)]
+
+
+def unheard(bridge: Bridge, *, tenant: str, hospital: str, capabilities: Capabilities) -> list[str]:
+    """The types of whose changes `hospital` would be asked to tell, because nothing says that it does."""
+    with bridge.store.reading() as tx:
+        active = {one.type for one in rows.listing(tx, tenant, hospital) if one.status == ACTIVE}
+    return [type for type in _wanted(bridge, capabilities) if type not in active]
+
+
+def _wanted(bridge: Bridge, capabilities: Capabilities) -> list[str]:
+    """The types that are pulled, of a hospital that offers to tell of them; none where it could not reach us."""
+    offered = bool(bridge.public_url) and capabilities.of("Subscription").can("create")
+    return [type for type in TYPES if offered and modes_of(capabilities, type)[0].name != "none"]
 
 
 def notified(bridge: Bridge, token: str) -> bool:
