@@ -42,7 +42,7 @@ def _told(rehearsal: Rehearsal, ledger: Ledger, seed: int) -> dict[str, Any]:
         **{name: len(found) for name, found in wrong.items()},
         "reasons": dict(ledger.stopped),
         "wrong": {name: found for name, found in wrong.items() if found},
-        "faults": dict(sorted(rehearsal.faults.spoilt.items())),
+        "faults": dict(sorted({**rehearsal.faults.spoilt, **rehearsal.network.met}.items())),
         "left_out": list(NOT_PREVENTABLE[rehearsal.like]),
     }
 

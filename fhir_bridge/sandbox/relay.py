@@ -1,7 +1,7 @@
 """Trouble below HTTP: a relay in front of a hospital, whose connections fail as they do in a network.
 
 Each request comes over a connection of its own (`Connection: close`), so that trouble can begin between two requests: from the
-request `fail` names until `heal`, every connection meets it. Requests and answers pass through as they are.
+request `fail` names until `heal`, every connection meets it. Requests and answers pass through as they are, and as they come.
 """
 
 import select
@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 
 from fhir_bridge.errors import Fault, Refused
 
@@ -34,13 +35,19 @@ class Relay:
     port: int = 0
     seen: list[tuple[str, str]] = field(default_factory=list)
     trouble: str = ""
-    met: int = 0
+    met: int = 0  # how many met this trouble, or the last one
     changed: Callable[[str], None] = lambda trouble: None  # is told the trouble that begins, and "" when it is over
     _next: tuple[str, int] = ("", 0)
     _listener: socket.socket | None = None
     _fillers: list[socket.socket] = field(default_factory=list)
     _closed: bool = False
     _lock: threading.RLock = field(default_factory=threading.RLock)
+    _underway: set[socket.socket] = field(default_factory=set)  # connections whose request the hospital may still carry out
+
+    @property
+    def busy(self) -> bool:
+        """Whether the hospital may still do something that was asked of it."""
+        return bool(self._underway)
 
     @property
     def base_url(self) -> str:
@@ -61,16 +68,24 @@ class Relay:
             self._listen()
         self.changed("")
 
+    def looked_for(self) -> None:
+        """A caller asks the name service for us: it is the last that is heard of one whom nobody answers."""
+        if self.trouble in _DEAF:
+            self.met += 1
+        if self.trouble == "unresolved":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
     def serve(self) -> None:
         """Takes connections until closed; each is served by a thread."""
         while not self._closed:
             listener = self._listener
-            if listener is None or self.trouble in _DEAF:
+            if listener is None or self.trouble in ("refused", "connect-hang"):
                 time.sleep(_POLL)
                 continue
             with suppress(OSError, ValueError):  # it was closed meanwhile: that is one of the troubles
                 if select.select([listener], [], [], _POLL)[0]:
                     peer, _ = listener.accept()
+                    self._underway.add(peer)
                     threading.Thread(target=self._talk, args=(peer,), daemon=True).start()
 
     def close(self) -> None:
@@ -81,7 +96,7 @@ class Relay:
     def _begin_if_due(self) -> None:
         kind, at = self._next
         if kind and len(self.seen) + 1 >= at:
-            self._next, self.trouble = ("", 0), kind
+            self._next, self.trouble, self.met = ("", 0), kind, 0
             if kind == "refused":
                 self._stop_listening()
             elif kind == "connect-hang":
@@ -113,36 +128,52 @@ class Relay:
             self._fillers.append(filler)
 
     def _talk(self, peer: socket.socket) -> None:
-        with suppress(OSError, HTTPException, ValueError), peer:
-            trouble = self.trouble
-            self.met += bool(trouble)
-            if trouble == "reset-before":
-                _reset(peer)
-            else:
-                with self.tls(trouble).wrap_socket(peer, server_side=True) if self.tls else peer as stream:
-                    self._exchange(stream, trouble)
+        try:
+            with suppress(OSError, HTTPException, ValueError), peer:
+                trouble = self.trouble
+                self.met += bool(trouble)
+                if trouble == "reset-before":
+                    if self.tls:
+                        peer.recv(1)  # of its hello, before any of the request
+                    _reset(peer)
+                else:
+                    with self.tls(trouble).wrap_socket(peer, server_side=True) if self.tls else peer as stream:
+                        self._exchange(peer, stream, trouble)
+        finally:
+            self._underway.discard(peer)
 
-    def _exchange(self, stream: socket.socket, trouble: str) -> None:
+    def _exchange(self, peer: socket.socket, stream: socket.socket, trouble: str) -> None:
         request = _Request.read(stream, half=trouble == "reset-mid")
         if trouble == "swallowed":
+            self._underway.discard(peer)
             self._keep(stream)
         elif trouble != "reset-mid":
-            answer = request.forwarded(self.upstream, close=trouble != "slow-close")
+            with self._asked(request) as answer:
+                self._underway.discard(peer)
+                if trouble != "reset-after":
+                    self._answer(stream, answer, trouble)
+                    return
+        _reset(stream)
+
+    @contextmanager
+    def _asked(self, request: "_Request") -> Iterator[HTTPResponse]:
+        """The hospital's answer, which begins when it has done what was asked. Raises `OSError`, `HTTPException`."""
+        connection = HTTPConnection("127.0.0.1", self.upstream, timeout=30)
+        try:
+            connection.request(request.method, request.path, request.body or None, dict(request.headers))
+            answer = connection.getresponse()
             with self._lock:
                 self.seen.append((request.method, request.path))
                 self._begin_if_due()
-            if trouble != "reset-after":
-                self._answer(stream, answer, trouble)
-                return
-        _reset(stream)
+            yield answer
+        finally:
+            connection.close()
 
-    def _answer(self, stream: socket.socket, answer: bytes, trouble: str) -> None:
-        if trouble == "trickle":
-            for byte in answer:
-                stream.sendall(bytes([byte]))
-                time.sleep(PAUSE)
-        else:
-            stream.sendall(answer)
+    def _answer(self, stream: socket.socket, answer: HTTPResponse, trouble: str) -> None:
+        send = partial(_trickle, stream) if trouble == "trickle" else stream.sendall
+        send(_head(answer, close=trouble != "slow-close"))
+        while piece := answer.read1(65536):
+            send(piece)
         if trouble == "slow-close":
             self._keep(stream)
 
@@ -166,7 +197,7 @@ KINDS = {
     "trickle": "the answer comes byte by byte",
     "slow-close": "after the answer the connection stays, and nobody is there",
 }
-_DEAF = frozenset({"refused", "connect-hang"})
+_DEAF = frozenset({"refused", "connect-hang", "unresolved"})  # no connection of theirs is seen here
 
 
 @dataclass(frozen=True)
@@ -193,25 +224,24 @@ class _Request:
             body += _more(stream)
         return cls(method, path, headers, body)
 
-    def forwarded(self, port: int, *, close: bool) -> bytes:
-        """The hospital's answer, as bytes. Raises `OSError`, `HTTPException`."""
-        connection = HTTPConnection("127.0.0.1", port, timeout=30)
-        try:
-            connection.request(self.method, self.path, self.body or None, dict(self.headers))
-            answer = connection.getresponse()
-            content = answer.read()
-        finally:
-            connection.close()
-        own = ("connection", "content-length", "transfer-encoding", "keep-alive")
-        lines = [f"HTTP/1.1 {answer.status} {answer.reason}", *(f"{n}: {v}" for n, v in answer.getheaders() if n.lower() not in own)]
-        lines += [f"Content-Length: {len(content)}", f"Connection: {'close' if close else 'keep-alive'}"]
-        return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + content
+
+def _head(answer: HTTPResponse, *, close: bool) -> bytes:
+    """The answer's head; what it says of the connection is ours to say, and a body that came in chunks leaves without."""
+    own = ("connection", "transfer-encoding", "keep-alive")
+    lines = [f"HTTP/1.1 {answer.status} {answer.reason}", *(f"{n}: {v}" for n, v in answer.getheaders() if n.lower() not in own)]
+    return "\r\n".join([*lines, f"Connection: {'close' if close else 'keep-alive'}"]).encode("latin-1") + b"\r\n\r\n"
 
 
 def _more(stream: socket.socket) -> bytes:
     if not (piece := stream.recv(65536)):
         raise ConnectionResetError("the client has left")
     return piece
+
+
+def _trickle(stream: socket.socket, piece: bytes) -> None:
+    for byte in piece:
+        stream.sendall(bytes([byte]))
+        time.sleep(PAUSE)
 
 
 def _reset(stream: socket.socket) -> None:

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from fhir_bridge.cli import rehearsal
 from fhir_bridge.cli.group import command
+from fhir_bridge.sandbox import relay
 from fhir_bridge.sandbox.faults import KINDS
 
 
@@ -27,19 +28,20 @@ def rehearse(*arguments: str) -> Result:
     return CliRunner().invoke(command, ["rehearse", "--minutes", "0.1", "--seed", "1", "--json", *arguments])
 
 
-@pytest.mark.parametrize("like", ["hapi", "oracle"])
+@pytest.mark.parametrize("like", ["hapi", "oracle", "athena"])
 def test_a_day_with_every_fault_ends_with_an_exact_ledger(like: str) -> None:
     done = rehearse("--like", like)
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert (told["lost"], told["duplicated"], told["swapped"]) == (0, 0, 0)
     assert told["accepted"] == told["held"] + told["stopped"] >= 8
-    assert set(told["faults"]) == KINDS.keys() - set(told["left_out"])
+    assert set(told["faults"]) == (KINDS.keys() | relay.KINDS.keys()) - set(told["left_out"])
 
 
 def test_a_hospital_that_doubles_a_create_is_told_and_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(rehearsal.NOT_PREVENTABLE, "epic", ())
     monkeypatch.setattr(rehearsal, "KINDS", {"twice": KINDS["twice"]})
+    monkeypatch.setattr(relay, "KINDS", {"refused": relay.KINDS["refused"]})
     done = rehearse("--like", "epic")
     assert done.exit_code == 1
     assert json.loads(done.stdout)["duplicated"] > 0
