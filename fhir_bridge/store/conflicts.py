@@ -11,6 +11,7 @@ from hashlib import sha256
 from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
 
 from fhir_bridge.faults import fault_point
+from fhir_bridge.store.among import among
 from fhir_bridge.store.conflict_tables import conflicts, hospital_words, resource_turns
 from fhir_bridge.store.database import Transaction
 
@@ -100,8 +101,9 @@ def listing(
 def holding(tx: Transaction, tenant: str, hospital: str, ours: Sequence[str]) -> list[Conflict]:
     """What keeps a delivery from writing parts of `ours`: what is open, and deletions that a person let stand."""
     stands = or_(conflicts.c.state == "open", and_(conflicts.c.state == "took-theirs", conflicts.c.what.in_(("deleted", "retracted"))))
-    here = [conflicts.c.tenant == tenant, conflicts.c.hospital == hospital, conflicts.c.ours.in_(ours), stands]
-    return tx.every(Conflict, select(*_columns()).where(*here).order_by(conflicts.c.id))
+    here = [conflicts.c.tenant == tenant, conflicts.c.hospital == hospital, among(conflicts.c.ours), stands]
+    found = tx.every(Conflict, select(*_columns()).where(*here), names=ours)
+    return sorted(found, key=lambda one: one.id)  # here: asked for the order, SQLite walks all conflicts of the tenant instead
 
 
 def of_record(tx: Transaction, tenant: str, kind: str, record_id: str) -> list[Conflict]:

@@ -78,8 +78,8 @@ class Transaction:
     def first(self, statement: Executable, /, **values: Any) -> Row[*tuple[Any, ...]] | None:
         return self.execute(statement, **values).first()
 
-    def rows(self, statement: Executable) -> list[Row[*tuple[Any, ...]]]:
-        return list(self.connection.execute(statement).all())
+    def rows(self, statement: Executable, /, **values: Any) -> list[Row[*tuple[Any, ...]]]:
+        return list(self.execute(statement, **values).all())
 
     def one(self, kind: Callable[..., T], statement: Executable, /, **values: Any) -> T | None:
         """The first row as a `kind`, its columns in the order of the fields."""

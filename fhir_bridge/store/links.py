@@ -1,16 +1,17 @@
 """Our identity of a resource (`Type/uuid`) and the hospital's (`Type/id`), with what was sent, last seen there, and kept."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Executable, and_, bindparam, delete, func, or_, select, tuple_, update
 
+from fhir_bridge.store.among import among
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.records import Stored
 from fhir_bridge.store.tables import link_records, links, records
-
-_AT_ONCE = 500  # SQLite's oldest limit is 999 parameters a statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +50,10 @@ def spoke_last(tx: Transaction, tenant: str, hospital: str, ours: Sequence[str])
     same = and_(*(link_records.c[name] == records.c[at] for name, at in (("tenant", "tenant"), ("kind", "kind"), ("record_id", "id"))))
     latest = func.max(records.c.stored_at)
     columns = (link_records.c.ours, link_records.c.kind, link_records.c.record_id)
-    found: dict[str, tuple[str, str]] = {}
-    for part in _parts(ours):
-        where = [link_records.c.tenant == tenant, link_records.c.hospital == hospital, link_records.c.ours.in_(part)]
-        spoken = select(*columns).select_from(link_records.join(records, same)).where(*where).group_by(*columns)
-        found |= {row[0]: (row[1], row[2]) for row in tx.rows(spoken.order_by(latest, link_records.c.kind, link_records.c.record_id))}
-    return found
+    where = [link_records.c.tenant == tenant, link_records.c.hospital == hospital, among(link_records.c.ours)]
+    spoken = select(*columns).select_from(link_records.join(records, same)).where(*where).group_by(*columns)
+    rows = tx.rows(spoken.order_by(latest, link_records.c.kind, link_records.c.record_id), names=ours)
+    return {row[0]: (row[1], row[2]) for row in rows}
 
 
 def leave(tx: Transaction, tenant: str, hospital: str, ours: Sequence[str], *, kind: str, record_id: str) -> None:
@@ -106,7 +105,7 @@ def by_ours(tx: Transaction, tenant: str, hospital: str, ours: str) -> Link | No
 
 def of_ours(tx: Transaction, tenant: str, hospital: str, ours: Sequence[str]) -> list[Link]:
     """The links of those of our `Type/uuid` that have one."""
-    return tx.every(Link, select(*_columns()).where(*_at(tenant, hospital), links.c.ours.in_(ours)))
+    return tx.every(Link, select(*_columns()).where(*_at(tenant, hospital), among(links.c.ours)), names=ours)
 
 
 def by_theirs(tx: Transaction, tenant: str, hospital: str, theirs: str) -> list[Link]:
@@ -115,10 +114,8 @@ def by_theirs(tx: Transaction, tenant: str, hospital: str, theirs: str) -> list[
 
 
 def of_theirs(tx: Transaction, tenant: str, hospital: str, theirs: Sequence[str]) -> list[Link]:
-    """The links of those of the hospital's `Type/id` that have one, in as few queries as the databases take."""
-    found: list[Link] = []
-    for part in _parts(theirs):
-        found += tx.every(Link, select(*_columns()).where(*_at(tenant, hospital), links.c.theirs.in_(part)))
+    """The links of those of the hospital's `Type/id` that have one."""
+    found = tx.every(Link, select(*_columns()).where(*_at(tenant, hospital), among(links.c.theirs)), names=theirs)
     return sorted(found, key=lambda link: link.ours)  # here: asked for the order, SQLite walks all links of the hospital instead
 
 
@@ -134,34 +131,48 @@ def count(tx: Transaction, tenant: str, hospital: str) -> int:
     return int(tx.execute(found).scalar_one())
 
 
-def last_shown(tx: Transaction, tenant: str, hospital: str, theirs: Sequence[str]) -> list[tuple[str, str, bytes | None]]:
-    """(ours, theirs, the document last seen) of the links of these `Type/id`."""
-    found: list[tuple[str, str, bytes | None]] = []
-    for part in _parts(theirs):
-        columns = select(links.c.ours, links.c.theirs, links.c.seen).where(*_at(tenant, hospital), links.c.theirs.in_(part))
-        found += [(row[0], row[1], row[2]) for row in tx.rows(columns)]
-    return sorted(found, key=lambda row: row[0])
+class Shown(NamedTuple):
+    """What the hospital showed last of one resource of ours: its version, and the document."""
+
+    ours: str
+    version: str
+    seen: bytes | None
+
+
+def last_shown(tx: Transaction, tenant: str, hospital: str, theirs: Sequence[str]) -> dict[str, list[Shown]]:
+    """By the hospital's `Type/id`: what was last shown of it, for each link."""
+    found: dict[str, list[Shown]] = {}
+    for reference, ours, version, seen in tx.rows(_of_theirs(links.c.seen), tenant=tenant, hospital=hospital, names=theirs):
+        found.setdefault(reference, []).append(Shown(ours, version or "", seen))
+    return {reference: sorted(known) for reference, known in found.items()}
 
 
 def saw(tx: Transaction, tenant: str, hospital: str, rows: Sequence[tuple[str, str, str, bytes]]) -> None:
     """(ours, version, etag, document): what the hospital shows by now of what says the same as before."""
-    if rows:
-        spelt = [{"of": ours, "version": version or None, "etag": etag or None, "seen": seen} for ours, version, etag, seen in rows]
-        tx.connection.execute(update(links).where(*_at(tenant, hospital), links.c.ours == bindparam("of")), spelt)
+    here = {"at": tenant, "there": hospital}
+    spelt = [{**here, "of": ours, "version": version or None, "etag": etag or None, "seen": seen} for ours, version, etag, seen in rows]
+    if spelt:
+        tx.connection.execute(_showing(), spelt)
 
 
 def stamps(tx: Transaction, tenant: str, hospital: str, theirs: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
     """By the hospital's `Type/id`: (ours, version) of each link. What an echo is told by, without reading a document."""
     found: dict[str, list[tuple[str, str]]] = {}
-    for part in _parts(theirs):
-        columns = select(links.c.theirs, links.c.ours, links.c.version).where(*_at(tenant, hospital), links.c.theirs.in_(part))
-        for reference, ours, version in tx.rows(columns):
-            found.setdefault(reference, []).append((ours, version or ""))
+    for reference, ours, version in tx.rows(_of_theirs(), tenant=tenant, hospital=hospital, names=theirs):
+        found.setdefault(reference, []).append((ours, version or ""))
     return {reference: sorted(known) for reference, known in found.items()}
 
 
-def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (names[at : at + _AT_ONCE] for at in range(0, len(names), _AT_ONCE))
+@cache
+def _of_theirs(*more: ColumnElement[object]) -> Executable:
+    here = [links.c[name] == bindparam(name) for name in ("tenant", "hospital")]
+    return select(links.c.theirs, links.c.ours, links.c.version, *more).where(*here, among(links.c.theirs))
+
+
+@cache
+def _showing() -> Executable:
+    key = {"tenant": "at", "hospital": "there", "ours": "of"}
+    return update(links).where(*(links.c[name] == bindparam(bound) for name, bound in key.items()))
 
 
 def judged(tx: Transaction, tenant: str, *, after: tuple[str, str], limit: int) -> list[Link]:

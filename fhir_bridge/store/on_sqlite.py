@@ -15,13 +15,13 @@ from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.store.prepared import told
 
 PRAGMAS = {"journal_mode": "delete", "synchronous": 3, "foreign_keys": 1, "busy_timeout": 30_000}
-_OLDEST = (3, 35, 0)  # RETURNING
+_OLDEST = (3, 38, 0)  # RETURNING (3.35), and json_each in every build of it
 
 
 def require_file(url: URL) -> None:
     """Makes the file, readable by its owner only: it holds patients. Raises `Refused` for a database in memory or a missing folder."""
     if sqlite3.sqlite_version_info < _OLDEST:
-        raise Refused([Fault("database", f"SQLite {sqlite3.sqlite_version} is too old; 3.35 or newer is needed")])
+        raise Refused([Fault("database", f"SQLite {sqlite3.sqlite_version} is too old; 3.38 or newer is needed")])
     if not url.database or url.database == ":memory:" or "mode" in url.query:
         raise Refused([Fault("database", "name a file (sqlite:////path/to/file): memory forgets what was acknowledged")])
     try:

@@ -7,17 +7,17 @@ cursor and what the page brought are written in one transaction; the watermark i
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Executable, and_, bindparam, func, or_, select, update
 
 from fhir_bridge.errors import BridgeError
+from fhir_bridge.store.among import among
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.pull_tables import pulled
 from fhir_bridge.store.pull_tables import pulls as table
 from fhir_bridge.store.tables import attempts, deliveries, link_records, links
-
-_AT_ONCE = 500  # names in one IN: far below the limits of both databases
 
 
 class PullLost(BridgeError):
@@ -127,19 +127,25 @@ def thaw(tx: Transaction, tenant: str, hospital: str, type: str) -> bool:
 def known(tx: Transaction, pull: Pull, theirs: Sequence[str]) -> dict[str, list[Known]]:
     """What is known of those of `theirs` (`Type/id`) that are ours, by `theirs`: from links, then from what a pull saw."""
     found: dict[str, list[Known]] = {}
-    for part in (theirs[start : start + _AT_ONCE] for start in range(0, len(theirs), _AT_ONCE)):
-        columns = (links.c.theirs, links.c.version, links.c.updated_at, links.c.ours)
-        for reference, version, at, ours in tx.rows(select(*columns).where(*_link_at(pull), links.c.theirs.in_(part))):
-            found.setdefault(reference, []).append(Known(version or "", at, ours=ours))
-        for id, one in _seen_rows(tx, pull, [reference.partition("/")[2] for reference in part]):
-            found.setdefault(f"{pull.type}/{id}", []).append(one)
+    here = {"tenant": pull.tenant, "hospital": pull.hospital}
+    for reference, version, at, ours in tx.rows(_links_known(), **here, names=theirs):
+        found.setdefault(reference, []).append(Known(version or "", at, ours=ours))
+    ids = [reference.partition("/")[2] for reference in theirs]
+    for id, version, at, updated, gone, missing in tx.rows(_seen_known(), **here, type=pull.type, names=ids):
+        found.setdefault(f"{pull.type}/{id}", []).append(Known(version, at, updated, gone is not None, missing=missing))
     return found
 
 
-def _seen_rows(tx: Transaction, pull: Pull, ids: Sequence[str]) -> list[tuple[str, Known]]:
+@cache
+def _links_known() -> Executable:
+    columns = (links.c.theirs, links.c.version, links.c.updated_at, links.c.ours)
+    return select(*columns).where(*(links.c[name] == bindparam(name) for name in ("tenant", "hospital")), among(links.c.theirs))
+
+
+@cache
+def _seen_known() -> Executable:
     columns = (pulled.c.id, pulled.c.version, pulled.c.seen_at, pulled.c.last_updated, pulled.c.gone_at, pulled.c.missing)
-    rows = tx.rows(select(*columns).where(*_seen_at(pull.tenant, pull.hospital, pull.type), pulled.c.id.in_(ids)))
-    return [(id, Known(version, at, updated, gone is not None, missing=missing)) for id, version, at, updated, gone, missing in rows]
+    return select(*columns).where(*(pulled.c[name] == bindparam(name) for name in ("tenant", "hospital", "type")), among(pulled.c.id))
 
 
 def saw(tx: Transaction, pull: Pull, rows: Sequence[dict[str, Any]]) -> None:
@@ -151,12 +157,12 @@ def saw(tx: Transaction, pull: Pull, rows: Sequence[dict[str, Any]]) -> None:
 def being_written(tx: Transaction, pull: Pull, theirs: Sequence[str]) -> set[str]:
     """Those of `theirs` that belong to a record which is being written there now, or of whose writing nobody knows the end."""
     open_now = _open_attempts(pull)
+    if not theirs or tx.first(select(attempts.c.number).where(*open_now).limit(1)) is None:
+        return set()
     same = and_(*(attempts.c[name] == deliveries.c[name] for name in ("tenant", "hospital", "lane", "seq")))
     speaks = and_(*(link_records.c[name] == deliveries.c[name] for name in ("tenant", "kind", "record_id", "hospital")))
     linked = and_(*(links.c[name] == link_records.c[name] for name in ("tenant", "hospital", "ours")))
     joined = attempts.join(deliveries, same).join(link_records, speaks).join(links, linked)
-    if not theirs or tx.first(select(attempts.c.number).where(*open_now).limit(1)) is None:
-        return set()
     return {row[0] for row in tx.rows(select(links.c.theirs).select_from(joined).where(*open_now)) if row[0]} & set(theirs)
 
 

@@ -181,7 +181,7 @@ def _word(work: _Work, row: links.Link, one: Seen) -> str:
     older = is_older(one.version, row.version or "")
     if one.version and one.version == row.version:
         return "same"
-    unchanged = bool(row.seen) and is_unchanged(row.seen or b"", one.resource)
+    unchanged = bool(row.seen and is_unchanged(row.seen, documents.dumps(one.resource)))
     same = unchanged or says_the_same(work.bridge.sites[work.tenant], held.link(row), one.resource)
     return "same" if same and not older else "different"
 

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import event
 from store_rows import NOON, enqueue, lease
 
-from fhir_bridge.store import dead_letters, outbox
+from fhir_bridge.store import conflicts, dead_letters, links, outbox, pulls
 from fhir_bridge.store.database import Store
+from fhir_bridge.store.pulls import Pull
 
 Sent = list[tuple[str, Any]]
 
@@ -66,3 +67,18 @@ def test_the_listings_read_only_what_is_open(sqlite_url: str) -> None:
     store.close()
     assert len(found) >= 4
     assert all("ix_deliveries_open" in step or "autoindex" in step for step in found), found
+
+
+def test_what_a_page_of_a_pull_shows_is_found_name_by_name(sqlite_url: str) -> None:
+    store, names = Store(sqlite_url), ["Task/1", "Task/2"]
+    with noted(store) as sent, store.transaction() as tx:
+        pulls.known(tx, Pull("clinic", "general", "Task"), names)
+        links.last_shown(tx, "clinic", "general", names)
+        links.of_theirs(tx, "clinic", "general", names)
+        links.of_ours(tx, "clinic", "general", names)
+        conflicts.holding(tx, "clinic", "general", names)
+        links.saw(tx, "clinic", "general", [("Task/ours", "2", "", b"{}")])
+    found = [step for step in steps(store, sent) if "json_each" not in step and "SUBQUERY" not in step]
+    store.close()
+    assert len(found) == 7, found
+    assert all("SEARCH" in step and ("theirs=?" in step or "ours=?" in step or "id=?" in step) for step in found), found

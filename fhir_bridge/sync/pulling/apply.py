@@ -13,6 +13,7 @@ from fhir_bridge.hospital.entries import etag_of
 from fhir_bridge.hospital.seen import Seen, of_resource
 from fhir_bridge.store import links
 from fhir_bridge.store.database import Transaction
+from fhir_bridge.store.links import Shown
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.delivery import held
 from fhir_bridge.sync.pulling import whole
@@ -37,7 +38,7 @@ def apply_page(bridge: Bridge, tx: Transaction, *, tenant: str, hospital: str, s
     """Apply what `hospital` showed of its resources, within `tx`. Repeating a page changes nothing. Raises the store's errors."""
     page, counts = Page(bridge, tx, tenant, hospital), Counter[str]()
     latest = _latest(seen)
-    known = links.stamps(tx, tenant, hospital, list(latest))
+    known = links.last_shown(tx, tenant, hospital, list(latest))
     changed: list[Seen] = []
     for theirs, one in latest.items():
         standing = whole.adopt(page, one) if theirs not in known else _standing(one, known[theirs])
@@ -46,7 +47,7 @@ def apply_page(bridge: Bridge, tx: Transaction, *, tenant: str, hospital: str, s
         else:
             counts[standing] += 1
     if changed:
-        counts.update(_apply(page, changed).values())
+        counts.update(_apply(page, changed, known).values())
     return Applied(counts)
 
 
@@ -58,7 +59,10 @@ def met(bridge: Bridge, tx: Transaction, *, tenant: str, hospital: str, shown: M
     rows = {row.ours: row for row in links.of_ours(tx, tenant, hospital, list(shown)) if row.theirs and row.seen}
     seen = {ours: of_resource(shown[ours]) for ours in rows}
     changed = {ours: one for ours, one in seen.items() if one.version != rows[ours].version}
-    outcomes = _apply(Page(bridge, tx, tenant, hospital), list(changed.values())) if changed else {}
+    if not changed:
+        return set()
+    known = links.last_shown(tx, tenant, hospital, [one.theirs for one in changed.values()])
+    outcomes = _apply(Page(bridge, tx, tenant, hospital), list(changed.values()), known)
     return {ours for ours, one in changed.items() if outcomes.get(one.theirs, "decorated") != "decorated"}
 
 
@@ -72,18 +76,21 @@ def _latest(seen: Sequence[Seen]) -> dict[str, Seen]:
     return found
 
 
-def _standing(one: Seen, known: Sequence[tuple[str, str]]) -> str:
-    versions = {version for _, version in known}
+def _standing(one: Seen, known: Sequence[Shown]) -> str:
+    versions = {each.version for each in known}
     if one.version and versions == {one.version} and one.resource is not None:
         return "echo"
     return "older" if all(is_older(one.version, version) for version in versions) else "changed"
 
 
-def _apply(page: Page, changed: Sequence[Seen]) -> dict[str, str]:
+def _apply(page: Page, changed: Sequence[Seen], known: Mapping[str, Sequence[Shown]]) -> dict[str, str]:
     """By the hospital's `Type/id`, what became of each. What changed of one record is applied together."""
-    unchanged = _unchanged(page, changed)
+    unchanged = _unchanged(page, changed, known)
     outcomes = dict.fromkeys(unchanged.values(), "decorated")
     shown = {one.theirs: one for one in changed if one.theirs not in outcomes}
+    if not shown:
+        back_again(page, list(unchanged))
+        return outcomes
     rows = links.of_theirs(page.tx, page.tenant, page.hospital, list(shown))
     same = [row for row in rows if _says_the_same(page, row, shown[row.theirs or ""])]
     links.refresh(page.tx, [seen_of(row, shown[row.theirs or ""]) for row in same])
@@ -109,22 +116,17 @@ def _apply(page: Page, changed: Sequence[Seen]) -> dict[str, str]:
     return outcomes
 
 
-def _unchanged(page: Page, changed: Sequence[Seen]) -> dict[str, str]:
+def _unchanged(page: Page, changed: Sequence[Seen], known: Mapping[str, Sequence[Shown]]) -> dict[str, str]:
     """What is another version with the same words, most of what a pull shows: our key to theirs. Nothing is read of it."""
-    shown = {one.theirs: one for one in changed if one.resource is not None}
-    known: dict[str, list[tuple[str, bytes | None]]] = {}
-    for ours, theirs, seen in links.last_shown(page.tx, page.tenant, page.hospital, list(shown)):
-        known.setdefault(theirs, []).append((ours, seen))
-    same = {
-        theirs: rows for theirs, rows in known.items() if all(seen and is_unchanged(seen, shown[theirs].resource or {}) for _, seen in rows)
-    }
-    rows = [
-        (ours, shown[theirs].version, etag_of(shown[theirs].version), documents.dumps(shown[theirs].resource))
-        for theirs, ours_ in same.items()
-        for ours, _ in ours_
-    ]
+    rows: list[tuple[str, str, str, bytes]] = []
+    found: dict[str, str] = {}
+    for one in changed:
+        now, before = documents.dumps(one.resource), known.get(one.theirs, ())
+        if one.resource is not None and before and all(each.seen and is_unchanged(each.seen, now) for each in before):
+            rows += [(each.ours, one.version, etag_of(one.version), now) for each in before]
+            found |= {each.ours: one.theirs for each in before}
     links.saw(page.tx, page.tenant, page.hospital, rows)
-    return {ours: theirs for theirs, ours_ in same.items() for ours, _ in ours_}
+    return found
 
 
 def _says_the_same(page: Page, row: links.Link, one: Seen) -> bool:

@@ -33,7 +33,7 @@ def standing(seen: Seen, known: Sequence[Known], *, current: bool) -> Standing:
     `known` may hold several links of one resource, and what a pull saw last. Who knows neither number nor time has no opinion.
     """
     version, updated = mark(seen), moment(seen.last_updated)
-    found = {_against(version, updated, one, gone=seen.resource is None) for one in known}
+    found = [_against(version, updated, one, gone=seen.resource is None) for one in known]
     for word in (Standing.DOUBT, Standing.OLDER, Standing.SAME, Standing.NEW):
         if word in found:
             return Standing.DOUBT if word is Standing.OLDER and current else word
