@@ -2,38 +2,33 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from sqlalchemy import event
 from store_rows import NOON, enqueue, lease
 
 from fhir_bridge.store import conflicts, dead_letters, links, outbox, pulls
 from fhir_bridge.store.database import Store
 from fhir_bridge.store.pulls import Pull
 
-Sent = list[tuple[str, Any]]
+ASKED = ("SELECT", "UPDATE", "INSERT")
 
 
 @contextmanager
-def noted(store: Store) -> Iterator[Sent]:
-    """Every SELECT and UPDATE sent within the block."""
-    seen: Sent = []
-
-    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_rest: object) -> None:
-        if statement.startswith(("SELECT", "UPDATE")):
-            seen.append((statement, parameters))
-
-    with store.reading() as tx:
-        engine = tx.connection.engine
-    event.listen(engine, "before_cursor_execute", note)
+def noted(store: Store) -> Iterator[list[str]]:
+    """Every statement that looks something up and reaches the driver within the block, with its values."""
+    seen: list[str] = []
+    for opened in (store.reading, store.transaction):
+        with opened() as tx:  # one thread has one connection for each
+            tx.driver.set_trace_callback(lambda statement: seen.append(statement) if statement.startswith(ASKED) else None)
     yield seen
-    event.remove(engine, "before_cursor_execute", note)
+    for opened in (store.reading, store.transaction):
+        with opened() as tx:
+            tx.driver.set_trace_callback(None)
 
 
-def steps(store: Store, sent: Sent) -> list[str]:
+def steps(store: Store, sent: list[str]) -> list[str]:
     """SQLite's plan of each statement, a step each; its planner goes by the indexes alone, however few the rows."""
     with store.reading() as tx:
-        plans = [tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all() for statement, parameters in sent]
+        plans = [tx.driver.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall() for statement in sent]
     return [row[3] for plan in plans for row in plan]
 
 
