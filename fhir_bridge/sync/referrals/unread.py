@@ -66,12 +66,14 @@ def learn(site: Site, incoming: Incoming, order: refer_read.Order) -> None:
 
 
 def likeness(value: Any, name: str = "") -> Hashable:
-    """What a document looks like: its elements, and the values of those that tell how it is read."""
+    """What a document looks like: its elements as they stand, and the values of those that tell how it is read."""
     if isinstance(value, dict):
-        return tuple([(inner, likeness(value[inner], inner)) for inner in sorted(value)])
+        return tuple(
+            [(inner, likeness(one, inner) if isinstance(one, dict | list) or inner in _TELLING else 0) for inner, one in value.items()]
+        )
     if isinstance(value, list):
         return tuple([likeness(one, name) for one in value])
-    return value if name in _TELLING else None
+    return value if name in _TELLING else 0
 
 
 def catch_up(bridge: Bridge, tenant: str) -> bool:
