@@ -28,3 +28,19 @@ def test_a_spoilt_look_is_no_look(forks: Forks, sqlite_url: str, like: str, kind
         ledger = run.ledger()
         assert ledger.exact, ledger
         assert (ledger.held == 1) != (ledger.stopped != {})
+
+
+@pytest.mark.parametrize("status", [408, 409, 425])
+def test_a_look_that_is_refused_for_the_moment_is_made_again(forks: Forks, sqlite_url: str, status: int) -> None:
+    with ward("hapi") as hospital:
+        run = Rehearsal(sqlite_url, hospital, forks)
+        run.accept(Visit(0, patient=0))
+        assert run.drain(fault="O8:kill:1", deadline=PATIENT) == -signal.SIGKILL
+        hospital.faults.add(Failure(kind="conflict", status=status, times=20))
+        run.shift += HOUR
+        assert run.drain(rounds=8, deadline=PATIENT) == 0
+        assert hospital.faults.spoilt == {"conflict": 20}
+        run.shift += 8 * HOUR
+        run.settle(deadline=PATIENT)
+        ledger = run.ledger()
+        assert (ledger.held, dict(ledger.stopped), ledger.exact) == (1, {}, True)

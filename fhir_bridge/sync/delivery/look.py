@@ -22,6 +22,7 @@ from fhir_bridge.sync.pulling import apply
 
 SETTLE = timedelta(minutes=10)
 LOOKS = 3
+NOT_NOW = (401, 403, 408, 409, 425, 429)  # to a search: not that there is no such search
 REPEATABLE = ("put", "update", "patch", "delete", "match")
 
 
@@ -77,7 +78,7 @@ def find(job: Job, write: Write, known: Mapping[str, str]) -> Finding:
             return found(write, _unclaimed(job, write, reply.body), known)
         if reply.status in (404, 410) and call.method == "GET":  # to a search it would mean that there is no such search
             return found(write, None, known)
-        if reply.status in (401, 403, 429) or reply.status >= 500:
+        if reply.status in NOT_NOW or reply.status >= 500:
             return Outage(f"the hospital answered a search with {reply.status}", doubt=True)
     return Unsearchable("the hospital answers no search that would find it")
 
