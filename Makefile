@@ -49,8 +49,9 @@ chaos: $(READY)
 	@scripts/setup-system postgresql
 	PYTHONPATH=tests $(BIN)/python tests/faults/chaos.py -n $(N) --database $(DATABASE) --like $(LIKE) $(if $(REPORT),--report $(REPORT))
 
+PROCESSES ?= 2
 chaos-matrix: $(READY)
-	PYTHONPATH=tests $(BIN)/python tests/faults/matrix.py
+	PYTHONPATH=tests $(BIN)/python tests/faults/matrix.py --processes $(PROCESSES) $(if $(REPORT),--report $(REPORT))
 
 # A sync every minute beside a posting clinic, in real time (`make scheduled MINUTES=5 DATABASE=postgresql`).
 MINUTES ?= 5

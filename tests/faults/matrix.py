@@ -1,17 +1,26 @@
 """The fault matrix: every fault × every step of a delivery × every hospital, each cell with its stated outcome.
 
-`make chaos-matrix` plays all of it; the suite plays a sample of it in which every two of fault, step and hospital meet (`sample`).
+`make chaos-matrix` plays all of it, several cells at once and where it was left off; the suite plays a sample of it in which every
+two of fault, step and hospital meet (`sample`).
 """
 
+import argparse
+import atexit
+import json
 import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from itertools import combinations, product
+from multiprocessing import get_context
 from pathlib import Path
 from re import search
+from typing import Any
 
 from network import networked
 from rehearsal import Forks, Rehearsal, Ward, forking, ward
@@ -153,31 +162,64 @@ def wrong(found: Iterable[tuple[Cell, str]]) -> list[str]:
     return [f"{cell.fault} at {cell.step} of {cell.like}: {what}, not {stated(cell)}" for cell, what in found if what != stated(cell)]
 
 
+_at: dict[str, Any] = {}  # of a process that plays cells: its forks, and the empty database all begin with
+
+
+def _begin(template: Path) -> None:
+    stack = ExitStack()
+    _at.update(forks=stack.enter_context(forking()), template=template)
+    atexit.register(stack.close)
+
+
+def _come_to(cell: Cell) -> tuple[str, float]:
+    """What became of the cell, in this process, and the seconds it took."""
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="fhir-bridge-matrix-") as folder:
+        database = shutil.copyfile(_at["template"], Path(folder) / "bridge.sqlite")
+        try:
+            what = play(cell, _at["forks"], f"sqlite:///{database}", Path(folder))
+        except AssertionError as error:
+            what = f"failed: {error}"[:200]
+    return what, round(time.monotonic() - begun, 1)
+
+
+def played(report: Path, left: list[Cell], processes: int) -> None:
+    """Plays the cells in so many processes; each is put down in the report, a line of JSON, as it ends."""
+    with tempfile.TemporaryDirectory() as folder, report.open("a") as lines:
+        template = Path(folder) / "template.sqlite"
+        store = Store(f"sqlite:///{template}")
+        store.upgrade()
+        store.close()
+        with ProcessPoolExecutor(processes, get_context("spawn"), _begin, (template,)) as pool:
+            playing = {pool.submit(_come_to, cell): cell for cell in left}
+            for ended in as_completed(playing):
+                what, seconds = ended.result()
+                print(json.dumps({**asdict(playing[ended]), "what": what, "seconds": seconds}), file=lines, flush=True)
+                print(*wrong([(playing[ended], what)]), file=sys.stderr, end="", flush=True)
+
+
+def told(report: Path) -> dict[Cell, str]:
+    """What the report says of the cells there are."""
+    lines = [json.loads(line) for line in report.read_text().splitlines()] if report.exists() else []
+    found = {Cell(line["fault"], line["step"], line["like"]): str(line["what"]) for line in lines}
+    return {cell: found[cell] for cell in cells() if cell in found}
+
+
 def main() -> int:
-    """Plays every cell, prints what is not as stated and how many came out how; 0 when all is as stated."""
-    folder = Path(tempfile.mkdtemp(prefix="fhir-bridge-matrix-"))
-    template = folder / "template.sqlite"
-    store = Store(f"sqlite:///{template}")
-    store.upgrade()
-    store.close()
-    found: list[tuple[Cell, str]] = []
-    with forking() as forks:
-        for number, cell in enumerate(cells()):
-            own = folder / str(number)
-            own.mkdir()
-            database = shutil.copyfile(template, own / "bridge.sqlite")
-            try:
-                found.append((cell, play(cell, forks, f"sqlite:///{database}", own)))
-            except AssertionError as error:
-                found.append((cell, f"failed: {error}"[:200]))
-            for line in wrong(found[-1:]):
-                print(line, file=sys.stderr, flush=True)
-            shutil.rmtree(own)
-    shutil.rmtree(folder)
-    bad = wrong(found)
-    outcomes = sorted({what for _, what in found})
-    print(*bad, *(f"{sum(what == outcome for _, what in found):>4} {outcome}" for outcome in outcomes), sep="\n")
-    print(f"{len(found)} cells, {len(bad)} not as stated")
+    """Plays every cell the report has not, prints what is not as stated and how many came out how; 0 when all is as stated."""
+    options = argparse.ArgumentParser()
+    options.add_argument("--processes", type=int, default=2)
+    options.add_argument("--report", type=Path, help="a file that keeps each cell: what is there is not played again")
+    given = options.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        report = given.report or Path(folder) / "matrix.jsonl"
+        report.parent.mkdir(parents=True, exist_ok=True)
+        known = told(report)
+        played(report, [cell for cell in cells() if cell not in known], given.processes)
+        found = list(told(report).items())
+    bad, outcomes = wrong(found), Counter(what for _, what in found)
+    print(*bad, *(f"{count:>4} {outcome}" for outcome, count in sorted(outcomes.items())), sep="\n")
+    print(f"{len(found)} cells of {len(cells())}, {len(bad)} not as stated")
     return 1 if bad else 0
 
 
