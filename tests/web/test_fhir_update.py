@@ -243,6 +243,28 @@ def test_an_update_is_kept_as_it_came_and_is_in_the_audit_trail(hospital: FlaskC
         assert [one.action for one in audit.of_subject(tx, "north", f"referral/{id}")] == ["receive", "receive"]
 
 
+def test_the_clinic_sees_the_update_and_what_of_it_is_not_in_the_record(hospital: FlaskClient, north: FlaskClient):
+    push(hospital, sent("transaction"), "/fhir")
+    [listed] = north.get("/api/v1/referrals").json["referrals"]
+    put(hospital, read(hospital) | {"priority": "stat", "patientInstruction": "Come fasting."})
+    shown = north.get(f"/api/v1/referrals/{listed['id']}").json
+    assert (shown["version"], shown["record"]["referral"]["urgency"]) == (2, "stat")
+    assert shown["left_out"] == ["ServiceRequest.patientInstruction: is not part of a referral here"]
+    put(hospital, read(hospital, "Task") | {"status": "cancelled", "note": [{"text": "Moved."}]})
+    assert north.get(f"/api/v1/referrals/{listed['id']}").json["status"] == "cancelled"
+
+
+def test_references_that_are_said_in_full_are_ours_too(hospital: FlaskClient, bridge: Bridge):
+    push(hospital, sent("transaction"), "/fhir")
+    before, order, task = stored(bridge), read(hospital), read(hospital, "Task")
+    full = order | {"subject": {"reference": f"http://localhost/fhir/{order['subject']['reference']}"}}
+    assert put(hospital, full).headers["ETag"] == 'W/"1"'
+    assert put(hospital, task | {"focus": {"reference": f"http://localhost/fhir/ServiceRequest/{order['id']}"}}).headers["ETag"] == 'W/"1"'
+    assert stored(bridge) == before
+    strange = put(hospital, task | {"focus": {"reference": "https://elsewhere.example/fhir/ServiceRequest/1"}})
+    assert_outcome(strange, 422, "business-rule")
+
+
 def test_an_update_whose_answer_was_lost_gets_it_under_its_request_id(hospital: FlaskClient):
     push(hospital, sent("service-request"))
     changed, told = read(hospital) | {"priority": "stat"}, {"If_Match": 'W/"1"', "X_Request_ID": "once"}

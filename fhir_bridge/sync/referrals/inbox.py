@@ -13,14 +13,16 @@ from fhir_bridge.store.clients import Client
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.matches import Match
 from fhir_bridge.store.records import Stored
-from fhir_bridge.store.referrals import Standing
+from fhir_bridge.store.referrals import Message, Standing
 from fhir_bridge.sync import status
 from fhir_bridge.sync.accept import accept
-from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.bridge import Bridge, Site
 from fhir_bridge.sync.referrals import orphans, unread
 from fhir_bridge.sync.referrals import patient as refer_patient
 from fhir_bridge.sync.referrals import read as refer_read
+from fhir_bridge.sync.referrals import update as refer_update
 from fhir_bridge.sync.referrals.loop import OVER
+from fhir_bridge.sync.referrals.shape import UPDATE
 
 Seen = tuple[datetime, str]
 
@@ -94,8 +96,15 @@ def shown(bridge: Bridge, tenant: str, id: str) -> dict[str, Any] | None:
         whose = {"match": refer_patient.shown(tx, match, found["record"]["patient"])} if match and found else {}
     if found is None or standing is None:
         return None
-    read = refer_read.read(bridge.sites[tenant], documents.loads(messages[-1].body))
-    return found | {"status": standing.status, "sender": standing.client, "left_out": list(read.left_out)} | whose
+    left_out = _left_out(bridge.sites[tenant], found["record"], messages[-1])
+    return found | {"status": standing.status, "sender": standing.client, "left_out": list(left_out)} | whose
+
+
+def _left_out(site: Site, record: dict[str, Any], message: Message) -> tuple[str, ...]:
+    document = documents.loads(message.body, max_bytes=len(message.body))
+    if message.route.startswith(UPDATE):
+        return refer_update.left_out(site, record, document)
+    return refer_read.read(site, document).left_out
 
 
 def decide(

@@ -12,6 +12,8 @@ from fhir_bridge.fhir import check
 #: the shapes a referral comes in: a resource by its type, a Bundle by its type
 ORDER, TASK, TRANSACTION, MESSAGE = "ServiceRequest", "Task", "transaction", "message"
 PATIENT = "Patient"
+#: before the type of a resource that was put in the place of ours
+UPDATE = "update "
 #: a Bundle of requests that have nothing to do with each other
 BATCH = "batch"
 MOST_ENTRIES = 500
@@ -45,6 +47,11 @@ class Incoming:
     @property
     def sha256(self) -> str:
         return sha256(self.body).hexdigest()
+
+    @property
+    def route(self) -> str:
+        """How it came, as it is kept with its bytes."""
+        return f"{UPDATE}{self.shape}" if self.update else self.shape
 
     @property
     def message_id(self) -> str | None:

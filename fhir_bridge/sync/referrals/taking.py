@@ -88,7 +88,7 @@ def fresh(id: str, order: refer_read.Order, now: datetime) -> dict[str, Any]:
 def message(bridge: Bridge, client: Client, incoming: Incoming, *, now: datetime, referral: str | None, answer: Answer) -> Message:
     """What came in, as it is kept, with its answer."""
     return Message(
-        client.tenant, bridge.new_id(), client.id, incoming.shape, now, incoming.body, incoming.sha256, incoming.request_id,
+        client.tenant, bridge.new_id(), client.id, incoming.route, now, incoming.body, incoming.sha256, incoming.request_id,
         incoming.message_id, referral, int(answer.status),
         documents.dumps({"status": int(answer.status), "body": answer.body, "headers": answer.headers}),
         incoming.correlation_id,
@@ -113,7 +113,7 @@ def _require_current(incoming: Incoming, stored: Stored | None) -> None:
 def _again(bridge: Bridge, client: Client, incoming: Incoming, id: str) -> Answer | None:
     """The answer to the very same message."""
     with bridge.store.reading() as tx:
-        same = [one for one in referrals.messages_of(tx, client.tenant, id) if (one.route, one.sha256) == (incoming.shape, incoming.sha256)]
+        same = [one for one in referrals.messages_of(tx, client.tenant, id) if (one.route, one.sha256) == (incoming.route, incoming.sha256)]
     return Answer(**documents.loads(same[0].answer, max_bytes=len(same[0].answer))) if same else None
 
 

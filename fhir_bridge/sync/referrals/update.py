@@ -4,6 +4,7 @@ The other resources of the referral are as we hold them. What reads as before st
 element of what it read changes that and nothing else. A status it repeats says nothing; what the clinic says is not the sender's.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.store import records
 from fhir_bridge.store.clients import Client
 from fhir_bridge.store.records import Stored
-from fhir_bridge.sync.bridge import Bridge
+from fhir_bridge.sync.bridge import Bridge, Site
 from fhir_bridge.sync.referrals import held as refer_held
 from fhir_bridge.sync.referrals import read as refer_read
 from fhir_bridge.sync.referrals.read import Order
@@ -35,18 +36,19 @@ def read(bridge: Bridge, client: Client, incoming: Incoming) -> Order:
     """What the sender says now, read onto the version that is stored. Raises `Unknown`, `NotYet` and `Refused`."""
     site, stored = bridge.sites[client.tenant], _stored(bridge, client, incoming)
     record = documents.loads(stored.document, max_bytes=len(stored.document))
-    ours = {one["resourceType"]: one for one in site.mapping.to_fhir(record).resources}
-    put = incoming.document | {"id": ours[incoming.shape]["id"]}
-    if put["status"] == ours[incoming.shape]["status"]:
-        put |= {"status": _ASKS[incoming.shape]}
-    ours = {kind: one | ({"status": _ASKS[kind]} if kind in _ASKS else {}) for kind, one in ours.items()}
-    was = refer_read.read(site, _together(ours, incoming.base))
-    said = refer_read.read(site, _together(ours | {incoming.shape: put}, incoming.base))
+    was, said = _reread(site, record, incoming.document, incoming.base)
     if refer_read.number_of(client.id, said.placer) != stored.id:
         raise Refused([Fault("ServiceRequest.identifier", "is another order's number; send another order as a new one")])
     told = {part: _onto(record[part], was.record[part], said.record[part]) for part in said.record}
     del told["patient"]["id"]  # whose number it is says the match
     return replace(said, record=told, onto=stored.version)
+
+
+def left_out(site: Site, record: Resource, put: Resource) -> tuple[str, ...]:
+    """By path, what of an update is not in the record; nothing where it cannot be read onto the record as it is now."""
+    with suppress(Refused):
+        return _reread(site, record, put)[1].left_out
+    return ()
 
 
 def _stored(bridge: Bridge, client: Client, incoming: Incoming) -> Stored:
@@ -58,6 +60,16 @@ def _stored(bridge: Bridge, client: Client, incoming: Incoming) -> Stored:
     if stored is None:
         raise NotYet([Fault("", "the order of this Task is not here yet; send the Task again, with what is new in it")])
     return stored
+
+
+def _reread(site: Site, record: Resource, put: Resource, base: str = "") -> tuple[Order, Order]:
+    """(the referral as our resources of it read, as they read with `put` in the place of ours)."""
+    kind = put["resourceType"]
+    ours = {one["resourceType"]: one for one in site.mapping.to_fhir(record).resources}
+    repeated = put["status"] == ours[kind]["status"]
+    put = put | {"id": ours[kind]["id"]} | ({"status": _ASKS[kind]} if repeated else {})
+    asking = {kind: one | ({"status": _ASKS[kind]} if kind in _ASKS else {}) for kind, one in ours.items()}
+    return refer_read.read(site, _together(asking, base)), refer_read.read(site, _together(asking | {kind: put}, base))
 
 
 def _together(resources: dict[str, Resource], base: str) -> Resource:
