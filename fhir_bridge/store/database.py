@@ -92,18 +92,17 @@ class Transaction:
 
     def insert_or_ignore(self, table: Table, **values: Any) -> bool:
         """Inserts a row unless its key exists; True if it was inserted. Waits for another transaction about to insert the same."""
-        return self.run(_insert_unless_there(table, self.on_postgresql, tuple(values)), **values).rowcount == 1
+        return self.run(_insert_or_ignore(table, self.on_postgresql, tuple(values)), **values).rowcount == 1
 
     def insert_or_ignore_all(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Inserts those of `rows` (the same columns in each) whose key does not exist."""
         if rows:
-            self.connection.execute(_insert_or_ignore(table, self.on_postgresql), rows)
+            _insert_or_ignore(table, self.on_postgresql, tuple(rows[0])).execute_all(self.connection, rows)
 
     def upsert_all(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Inserts `rows` (the same columns in each), each over the row with the same key if there is one."""
-        if not rows:
-            return
-        self.connection.execute(_upsert(table, tuple(rows[0]), self.on_postgresql), rows)
+        if rows:
+            _upsert(table, self.on_postgresql, tuple(rows[0])).execute_all(self.connection, rows)
 
     def upsert(self, table: Table, **values: Any) -> None:
         """Inserts a row, or overwrites the named columns of the row with the same key."""
@@ -111,20 +110,15 @@ class Transaction:
 
 
 @cache
-def _insert_unless_there(table: Table, on_postgresql: bool, _columns: tuple[str, ...]) -> Prepared:
-    return Prepared(_insert_or_ignore(table, on_postgresql))
-
-
-@cache  # SQLAlchemy takes longer to build a statement than SQLite to run it
-def _insert_or_ignore(table: Table, on_postgresql: bool) -> Executable:
-    # without the option SQLAlchemy forgets the row count of an INSERT on PostgreSQL
-    return _insert(table, on_postgresql).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+def _insert_or_ignore(table: Table, on_postgresql: bool, _columns: tuple[str, ...]) -> Prepared:
+    return Prepared(_insert(table, on_postgresql).on_conflict_do_nothing())
 
 
 @cache
-def _upsert(table: Table, columns: tuple[str, ...], on_postgresql: bool) -> Executable:
+def _upsert(table: Table, on_postgresql: bool, columns: tuple[str, ...]) -> Prepared:
     insert, key = _insert(table, on_postgresql), [column.name for column in table.primary_key]
-    return insert.on_conflict_do_update(index_elements=key, set_={name: insert.excluded[name] for name in columns if name not in key})
+    changed = {name: insert.excluded[name] for name in columns if name not in key}
+    return Prepared(insert.on_conflict_do_update(index_elements=key, set_=changed))
 
 
 def _insert(table: Table, on_postgresql: bool) -> "postgresql.Insert | sqlite.Insert":

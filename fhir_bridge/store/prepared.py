@@ -4,7 +4,8 @@ SQLAlchemy takes several times as long to bring a statement to the driver as SQL
 types is kept: values go in and come out as of any other statement.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,13 +45,18 @@ class Prepared:
 
     def execute(self, connection: Connection, values: Mapping[str, Any]) -> Result:
         """Runs within the connection's transaction; raises what SQLAlchemy would."""
-        dialect = connection.dialect
-        compiled = self._compiled.get(dialect.name) or self._compile(dialect, values)
-        bound = {**compiled.given, **values}
-        for name, convert in compiled.binds.items():
-            bound[name] = convert(bound[name])
-        found = told(connection, compiled.text, bound if compiled.order is None else [bound[name] for name in compiled.order])
+        compiled = self._on(connection.dialect, values)
+        found = told(connection, compiled.text, _bound(compiled, values))
         return Result([_converted(compiled.columns, row) for row in found.rows], found.rowcount)
+
+    def execute_all(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """As `execute`, with each of `rows` (the same names in each), whose results nobody wants; at least one."""
+        compiled = self._on(connection.dialect, rows[0])
+        with _as_sqlalchemy(connection):
+            connection.connection.cursor().executemany(compiled.text, [_bound(compiled, row) for row in rows])
+
+    def _on(self, dialect: Dialect, values: Mapping[str, Any]) -> _Compiled:
+        return self._compiled.get(dialect.name) or self._compile(dialect, values)
 
     def _compile(self, dialect: Dialect, values: Mapping[str, Any]) -> _Compiled:
         found = self.statement.compile(dialect=dialect, column_keys=list(values))  # type: ignore[attr-defined]
@@ -65,12 +71,26 @@ class Prepared:
 def told(connection: Connection, text: str, parameters: Any = ()) -> Result:
     """What the driver says to `text`; raises what SQLAlchemy would."""
     driver: Any = connection.connection.driver_connection
-    refusal = connection.dialect.loaded_dbapi.Error
-    try:
+    with _as_sqlalchemy(connection):
         cursor = driver.execute(text, parameters)
         return Result(cursor.fetchall() if cursor.description else [], cursor.rowcount)
+
+
+@contextmanager
+def _as_sqlalchemy(connection: Connection) -> Iterator[None]:
+    """The driver's errors within as SQLAlchemy's."""
+    refusal = connection.dialect.loaded_dbapi.Error
+    try:
+        yield
     except refusal as error:
         raise DBAPIError.instance(None, None, error, refusal, hide_parameters=True, dialect=connection.dialect) from None
+
+
+def _bound(compiled: _Compiled, values: Mapping[str, Any]) -> Any:
+    bound = {**compiled.given, **values}
+    for name, convert in compiled.binds.items():
+        bound[name] = convert(bound[name])
+    return bound if compiled.order is None else [bound[name] for name in compiled.order]
 
 
 def _in(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:

@@ -66,7 +66,7 @@ def _put(on_postgresql: bool) -> Prepared:
     known = exists().where(referrals.c.tenant == bindparam("tenant"), referrals.c.id == bindparam("referral"))
     row = select(*(bindparam(name, type_=table.c[name].type) for name in Unread.__slots__)).where(~known)
     insert = (postgresql.insert if on_postgresql else sqlite.insert)(table)
-    return Prepared(insert.from_select(list(Unread.__slots__), row).on_conflict_do_nothing().execution_options(preserve_rowcount=True))
+    return Prepared(insert.from_select(list(Unread.__slots__), row).on_conflict_do_nothing())
 
 
 def _select() -> Select[*tuple[Any, ...]]:
