@@ -3,8 +3,9 @@
 import random
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +96,15 @@ def loaded(folder: Path | None, values: Mapping[str, str]) -> tuple[Records, Two
 
     Raises `Refused` with every fault of a template or table, by file and line.
     """
-    folders = [_shipped_mappings(), *([folder] if folder else [])]
+    return _loaded([_shipped_mappings(), folder], values) if folder else _shipped(tuple(sorted(values.items())))
+
+
+@cache  # what ships does not change while we run: sites with the same constants share it, and what is compiled of it
+def _shipped(values: tuple[tuple[str, str], ...]) -> tuple[Records, TwoWayMapping]:
+    return _loaded([_shipped_mappings()], dict(values))
+
+
+def _loaded(folders: Sequence[Path], values: Mapping[str, str]) -> tuple[Records, TwoWayMapping]:
     kinds = Records(Vital(one.field, one.ucum, one.low, one.high, one.about) for one in fields.declared(folders))
     return kinds, TwoWayMapping.load(folders, site=values, fields=kinds.all_fields(), type_of=elements.type_of)
 
