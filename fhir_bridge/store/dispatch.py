@@ -2,7 +2,7 @@
 
 The truth stays in our tables. A job is a wake-up call: it is given within the transaction that makes the lane due, so both are
 committed or neither; whoever takes it leases the lane like any other worker. A call that is lost, or whose worker died, costs
-time only: one worker at a time, every `SWEEP_SECONDS`, gives a call for each lane that is due and has none.
+time only: one worker at a time, when it starts and every `SWEEP_SECONDS`, gives a call for each lane that is due and has none.
 
 No Procrastinate `lock`: the lease is the lock, and a second one, held by a dead worker, would have to be found and broken.
 `queueing_lock`: at most one call waits per lane.
@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 
@@ -65,14 +66,14 @@ class Dispatch:
 
         A database that went away is waited for. Raises `Refused` behind a pool, which would carry no call.
         """
-        self._until(stop, lambda: _answering(_with_tasks(self._app(), drain, due), queue=QUEUE, threads=threads, stop=stop))
+        self._until(stop, lambda: _answering(_with_tasks(self._app(), drain, due), "sweep", queue=QUEUE, threads=threads, stop=stop))
 
     def tick(self, *, look: Callable[[], object], stop: threading.Event) -> None:
-        """Until `stop`: every `TICK_SECONDS` one of all that do this, on any host, has `look` called. A look must be short.
+        """Until `stop`: now, and every `TICK_SECONDS`, one of all that do this, on any host, has `look` called. A look must be short.
 
         Raises `Refused` behind a pool.
         """
-        self._until(stop, lambda: _answering(_with_tick(self._app(), look), queue=TICKS, threads=1, stop=stop))
+        self._until(stop, lambda: _answering(_with_tick(self._app(), look), "tick", queue=TICKS, threads=1, stop=stop))
 
     def _app(self) -> App:
         return App(connector=PsycopgConnector(conninfo=self._conninfo, min_size=1, max_size=4))
@@ -116,11 +117,13 @@ def _with_tick(app: App, look: Callable[[], object]) -> App:
     return app
 
 
-async def _answering(app: App, *, queue: str, threads: int, stop: threading.Event) -> None:
-    """Until `stop`, or until the worker ends by itself, because its database went away."""
+async def _answering(app: App, first: str, *, queue: str, threads: int, stop: threading.Event) -> None:
+    """From the task `first` on until `stop`, or until the worker ends by itself, because its database went away."""
     with ThreadPoolExecutor(threads + 1, thread_name_prefix="lane") as pool:  # one for the sweep
         asyncio.get_running_loop().set_default_executor(pool)
         async with app.open_async():
+            with contextlib.suppress(exceptions.AlreadyEnqueued):  # who starts after a crash need not wait for the clock
+                await app.tasks[first].defer_async(timestamp=int(time.time()))
             worker = asyncio.create_task(
                 app.run_worker_async(
                     queues=[queue],

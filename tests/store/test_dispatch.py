@@ -38,6 +38,7 @@ class Answering:
 
     store: Store
     heard: list[tuple[Lane, float]] = field(default_factory=list)
+    swept: threading.Event = field(default_factory=threading.Event)
     stop: threading.Event = field(default_factory=threading.Event)
 
     def drain(self, lane: Lane) -> None:
@@ -52,7 +53,9 @@ class Answering:
 
     def due(self, limit: int) -> list[Lane]:
         with self.store.reading() as tx:
-            return outbox.due(tx, limit=limit)
+            found = outbox.due(tx, limit=limit)
+        self.swept.set()
+        return found
 
     def hears(self, count: int, within: float = 10) -> bool:
         end = monotonic() + within
@@ -153,13 +156,22 @@ def test_from_the_commit_to_the_worker_it_is_a_moment(shared: Store, postgresql_
 
 def test_a_lane_nobody_was_called_to_is_found_by_the_sweep(shared: Store, postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatch, "SWEEP_SECONDS", 1)
-    with shared.transaction() as tx:
-        enqueue(tx, now=utc_now())
     with answering(shared, postgresql_url) as worker:
+        assert worker.swept.wait(10)
+        with shared.transaction() as tx:
+            enqueue(tx, now=utc_now())
         assert worker.hears(1)
     assert worker.heard[0][0] == NORTH
     with shared.reading() as tx:
         assert outbox.of_record(tx, "clinic", "session", "S-1")[0].state == "delivered"
+
+
+def test_who_starts_sweeps_at_once(shared: Store, postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "SWEEP_SECONDS", 59)
+    with shared.transaction() as tx:
+        enqueue(tx, now=utc_now())
+    with answering(shared, postgresql_url) as worker:
+        assert worker.hears(1)
 
 
 def test_a_dead_workers_job_is_forgotten(shared: Store, postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
