@@ -29,15 +29,16 @@ from fhir_bridge.hospital.backend_services import BackendServices
 from fhir_bridge.hospital.capabilities import SiteFile
 from fhir_bridge.hospital.client import Client, Deadlines
 from fhir_bridge.hospital.sign_in import SignIn
-from fhir_bridge.sandbox.traffic import Visit
+from fhir_bridge.sandbox.traffic import PARTS, Visit
 from fhir_bridge.settings import Settings
+from fhir_bridge.store import dead_letters
 from fhir_bridge.store.database import Store
 from fhir_bridge.store.dispatch import Dispatch
 from fhir_bridge.sync import status
 from fhir_bridge.sync.bridge import Bridge, Hospital, Site
 from fhir_bridge.sync.clients import registry
 from fhir_bridge.sync.clients.registry import Wanted
-from fhir_bridge.sync.convert import map_record
+from fhir_bridge.sync.convert import map_back, map_record
 from fhir_bridge.sync.delivery import stopped
 from fhir_bridge.sync.pull import pull
 from fhir_bridge.sync.schedules import service
@@ -105,8 +106,8 @@ def settle(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
 
 
 def _open(bridge: Bridge) -> int:
-    found = status.overview(bridge)["hospitals"]
-    return sum(count for hospital in found for state, count in hospital["open"].items() if state != "dead")
+    with bridge.store.reading() as tx:
+        return sum(count for (_, _, state), count in dead_letters.counts(tx).items() if state != "dead")
 
 
 def work(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
@@ -236,7 +237,8 @@ def child(order: dict[str, Any], site: Site) -> NoReturn:
 
 def _warm(site: Site) -> None:
     """Whatever is made once a process, for its first record, is made before the forks: they begin where a process at work is."""
-    map_record(site.mapping, Visit(0, patient=0).document(), zone=site.zone)
+    for like in PARTS:
+        map_back(site.mapping, map_record(site.mapping, Visit(0, patient=0, version=2, like=like).document(), zone=site.zone))
     gc.freeze()
 
 
