@@ -1,6 +1,7 @@
 """The two databases as pytest fixtures: a SQLite file, and a private PostgreSQL cluster started once per test process.
 
 `store` runs a test on both. PostgreSQL refuses to run as root, so root becomes the user `postgres` that its package makes.
+Neither waits for a disk: no test cuts the power, and a killed process loses nothing all the same.
 """
 
 import os
@@ -19,7 +20,8 @@ from sqlalchemy import create_engine, make_url, text
 
 from fhir_bridge.store.database import Store
 
-# Faster, and of no matter: what a test cluster loses in a power cut nobody misses. A killed client loses nothing all the same.
+MEMORY = Path("/dev/shm")  # noqa: S108 - no disk is under it, and pytest makes a folder of its own there
+ROOM = 2_000_000_000  # bytes that must be free in it
 SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -39,6 +41,12 @@ MISSING = "PostgreSQL is not installed: apt-get install postgresql"
 NO_POOL = "PgBouncer is not installed: apt-get install pgbouncer"
 ROLE = Path(__file__).parents[1] / "deploy" / "postgresql-role.sql"
 POOLED = 3  # server connections all clients share: fewer than they are
+
+
+def pytest_configure() -> None:
+    """Temporary folders lie in memory where there is room: SQLite syncs four times a commit, as it does for users."""
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.fixture(scope="session")

@@ -92,9 +92,9 @@ def test_a_search_for_what_changed_comes_newest_first_when_asked(server: Server,
 
 
 @pytest.fixture
-def bridge(server: Server, tmp_path: Path) -> Iterator[Bridge]:
+def bridge(server: Server, sqlite_url: str) -> Iterator[Bridge]:
     settings = Settings(
-        database_url=Secret(f"sqlite:///{tmp_path / 'bridge.sqlite'}"),
+        database_url=Secret(sqlite_url),
         sites={"default": Site("default", hospitals=("general",))},
         hospitals={"general": Hospital("general", server.base_url)},
     )

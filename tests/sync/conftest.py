@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,9 +31,9 @@ def hospital() -> Iterator[Ward]:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, hospital: Ward) -> Settings:
+def settings(sqlite_url: str, hospital: Ward) -> Settings:
     return Settings(
-        database_url=Secret(f"sqlite:///{tmp_path / 'bridge.sqlite'}"),
+        database_url=Secret(sqlite_url),
         sites={"default": Site("default", hospitals=("general",))},
         hospitals={"general": Hospital("general", hospital.base_url)},
         deadline_seconds=5,

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from pulling import change, delete, pulled, state
@@ -34,9 +33,9 @@ def hospital(like: str, clock: Clock) -> Iterator[Ward]:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, hospital: Ward, like: str) -> Settings:
+def settings(sqlite_url: str, hospital: Ward, like: str) -> Settings:
     return Settings(
-        database_url=Secret(f"sqlite:///{tmp_path / 'bridge.sqlite'}"),
+        database_url=Secret(sqlite_url),
         sites={"default": Site("default", hospitals=("general",))},
         hospitals={"general": Hospital("general", hospital.base_url, rules=RULES.get(like, {}))},
     )

@@ -31,9 +31,9 @@ AT_ONCE = 6
 
 
 @pytest.fixture
-def bridge(store: Store, tmp_path: Path) -> Iterator[Bridge]:
+def bridge(store: Store, sqlite_url: str) -> Iterator[Bridge]:
     settings = Settings(
-        database_url=Secret(f"sqlite:///{tmp_path / 'unused.sqlite'}"),
+        database_url=Secret(sqlite_url),
         hospitals=MappingProxyType({"general": Hospital("general", "http://127.0.0.1:9/fhir")}),
         sites=MappingProxyType({"north": Site("north", hospitals=("general",))}),
     )

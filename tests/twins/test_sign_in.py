@@ -50,14 +50,14 @@ class Both:
 
 
 @pytest.fixture
-def both(tmp_path: Path) -> Iterator[Both]:
+def both(sqlite_url: str, tmp_path: Path) -> Iterator[Both]:
     folder, chart, ours = Folder(tmp_path / "keys"), Chart(), {}
     desk = Desk(Client("bridge", lambda: at(f"{ours['url']}/.well-known/jwks.json")(), frozenset({SCOPE})))
     sandbox = create_app(load("hapi"), store=chart)
     require_sign_in(sandbox, desk)
     with running(sandbox) as hospital:
         settings = Settings(
-            database_url=Secret(f"sqlite:///{tmp_path / 'bridge.sqlite'}"),
+            database_url=Secret(sqlite_url),
             keys=folder.path,
             sites={"default": Site("default", hospitals=("general",))},
             hospitals={

@@ -82,7 +82,7 @@ class Rig:
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Callable[..., Rig]]:
+def rig(sqlite_url: str) -> Iterator[Callable[..., Rig]]:
     """Makes a rig of the twin called so; `changed` turns the twin into a slightly different one."""
     with ExitStack() as stack:
 
@@ -92,7 +92,7 @@ def rig(tmp_path: Path) -> Iterator[Callable[..., Rig]]:
             chart.hold(agreed(name).holds)
             server = stack.enter_context(running(create_app(changed(load(name)), store=chart)))
             settings = Settings(
-                database_url=Secret(f"sqlite:///{tmp_path / 'bridge.sqlite'}"),
+                database_url=Secret(sqlite_url),
                 sites={"default": Site("default", hospitals=("general",))},
                 hospitals={"general": Hospital("general", server.base_url, rules=agreed(name).rules)},
                 deadline_seconds=10,

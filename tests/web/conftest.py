@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -25,10 +24,10 @@ def session() -> dict[str, Any]:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(sqlite_url: str) -> Settings:
     hospital = Hospital("general", "http://127.0.0.1:9/fhir")  # nobody answers there, and nobody is asked
     return Settings(
-        database_url=Secret(f"sqlite:///{tmp_path / 'web.sqlite'}"),
+        database_url=Secret(sqlite_url),
         hospitals=MappingProxyType({"general": hospital}),
         sites=MappingProxyType({name: Site(name, hospitals=("general",)) for name in ("north", "south")}),
     )

@@ -1,11 +1,14 @@
 """What operations asks is answered truly, and gunicorn takes our settings."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from flask.testing import FlaskClient
 from gunicorn.config import Config
 
 from fhir_bridge import bootstrap
-from fhir_bridge.settings import Settings
+from fhir_bridge.settings import Secret, Settings
 from fhir_bridge.web import create_app, gunicorn
 
 
@@ -17,8 +20,9 @@ def test_a_bridge_whose_tables_fit_is_ready(stranger: FlaskClient):
     assert stranger.get("/readyz").json == {"status": "ready"}
 
 
-def test_a_bridge_whose_tables_do_not_fit_is_alive_but_not_ready(settings: Settings):
-    bridge = bootstrap.bridge(settings)  # nobody upgraded the database
+def test_a_bridge_whose_tables_do_not_fit_is_alive_but_not_ready(settings: Settings, tmp_path: Path):
+    empty = f"sqlite:///{tmp_path / 'empty.sqlite'}"  # nobody upgraded the database
+    bridge = bootstrap.bridge(replace(settings, database_url=Secret(empty), audit_key=Secret("x" * 32)))
     try:
         client = create_app(bridge).test_client()
         assert client.get("/healthz").status_code == 200
