@@ -22,9 +22,10 @@ from fhir_bridge.settings import Secret, Settings
 from fhir_bridge.store import clients
 
 READY_SECONDS = 60.0
-DELIVERED_SECONDS = 60.0
+STANDSTILL_SECONDS = 60.0
 STOP_SECONDS = 75.0
 POLL_SECONDS = 0.05
+_ALWAYS = frozenset({"id", "hospital", "version", "state", "changed_at", "attempts", "resources"})  # of a delivery, whatever its state
 DOORS = ("clinic", "hospital")  # whose clients call
 
 
@@ -71,14 +72,19 @@ class Service:
         return found
 
     def delivered(self, path: str) -> dict[str, Any]:
-        """The record at `path` once no delivery of it moves any more."""
-        end = time.monotonic() + DELIVERED_SECONDS
-        while time.monotonic() < end:
+        """The record at `path` once no delivery of it moves any more.
+
+        However long it takes, while it comes on; raises `BridgeError` with where it stands when nothing happens for `STANDSTILL_SECONDS`.
+        """
+        seen, end = None, 0.0
+        while seen is None or time.monotonic() < end:
             shown = self._call("GET", path, None, {})
             if shown["deliveries"] and all(delivery["state"] in ("delivered", "dead") for delivery in shown["deliveries"]):
                 return shown
+            if shown["deliveries"] != seen:
+                seen, end = shown["deliveries"], time.monotonic() + STANDSTILL_SECONDS
             time.sleep(POLL_SECONDS)
-        raise BridgeError(f"{path} was not delivered within {DELIVERED_SECONDS:.0f} s; `fhir-bridge status` says why")
+        raise BridgeError(f"nothing happened to {path} for {STANDSTILL_SECONDS:.0f} s: {'; '.join(map(_stands, seen)) or 'no delivery'}")
 
     def wait(self) -> None:
         """Until Ctrl-C."""
@@ -125,6 +131,13 @@ def running_service(*, hospital: str | None, like: str) -> Iterator[Service]:
         served = _process("serve", "--with-worker", settings=settings, log=folder / "serve.log")
         _wait_for(f"http://127.0.0.1:{port}/readyz", stack.enter_context(served))
         yield Service(f"http://127.0.0.1:{port}", keys["clinic"], hospital, keys["hospital"], settings)
+
+
+def _stands(delivery: Mapping[str, Any]) -> str:
+    """How far a delivery came, and why it waits."""
+    told = f"{delivery['state']} after {len(delivery['attempts'])} calls"
+    why = {name: word for name, word in delivery.items() if name not in _ALWAYS}
+    return f"{told}, {why}" if why else told
 
 
 def site_file(base_url: str, rules: Mapping[str, Any]) -> str:
