@@ -93,8 +93,8 @@ def stated(cell: Cell) -> str:
     writes = cell.step in WRITES
     if writes and cell.fault == "redirect":
         return "stopped: redirected"
-    if writes and cell.fault == "twice" and cell.step != "transaction" and cell.step != "patient write":
-        return DOUBLED
+    if cell.fault == "twice" and (cell.step in ("batch", "write") or (cell.step, cell.like) == ("patient write", "oracle")):
+        return DOUBLED  # a plain create; Epic alone refuses a second patient of the same number (59141)
     return HELD
 
 
