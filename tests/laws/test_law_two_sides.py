@@ -10,7 +10,8 @@ from two_sides import CLINICS, FIELDS, TwoSides, two_sides
 
 from fhir_bridge import documents
 
-HISTORIES, ROUNDS, QUIET, SEEDS = 100, 3, 3, range(10)  # 1 000 histories
+#: 1 000 histories on each run, in parts so that they can run side by side; in each both sides speak before either hears the other
+HISTORIES, ROUNDS, QUIET, SEEDS = 100, 3, 3, range(10)
 
 
 @pytest.fixture(params=SEEDS)
@@ -19,24 +20,30 @@ def sides(request: pytest.FixtureRequest) -> Iterator[TwoSides]:
     memory = Path("/dev/shm")  # noqa: S108
     with TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder, two_sides(Path(folder), request.param) as found:
         found.begin(HISTORIES)
-        for _ in range(ROUNDS):
-            _round(found, found.rng)
+        for number in range(ROUNDS):
+            _round(found, found.rng, at_once=number == 0)
         for _ in range(QUIET):
             found.pull()
             found.deliver()
         yield found
 
 
-def _round(sides: TwoSides, rng: Random) -> None:
+def _round(sides: TwoSides, rng: Random, *, at_once: bool) -> None:
+    """Some words of each patient, then what carries them; `at_once`: both sides have said something before anything is carried."""
+    both = (sides.clinic_says, sides.hospital_says)
     for patient in sides.patients:
+        for speak in rng.sample(both, 2) if at_once else ():
+            while not speak(patient):
+                pass
         for _ in range(rng.randrange(3)):
-            rng.choice((sides.clinic_says, sides.hospital_says))(patient)
+            rng.choice(both)(patient)
     for step in rng.choice(((sides.pull, sides.deliver), (sides.deliver, sides.pull), (sides.deliver,), (sides.pull,))):
         step()
 
 
 def test_after_quiet_both_sides_say_the_same_or_a_conflict_shows_both_and_no_last_word_is_lost(sides: TwoSides) -> None:
     held, opened = sides.held(), sides.open_conflicts()
+    assert (len(held), len(opened) > 0) == (HISTORIES, True)
     for patient in sides.patients:
         record = sides.record(patient)
         for path in FIELDS:

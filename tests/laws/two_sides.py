@@ -79,8 +79,11 @@ class TwoSides:
             self._post(patient)
         self.deliver()
 
-    def clinic_says(self, patient: Patient) -> None:
-        """The clinic changes a field: in what it reads now, or, carelessly, in its own old copy under the next number."""
+    def clinic_says(self, patient: Patient) -> bool:
+        """The clinic changes a field: in what it reads now, or, carelessly, in its own old copy under the next number.
+
+        False when it says what it read.
+        """
         path, value = self._anything()
         newest = self.record(patient)
         base = newest if self.rng.random() < 0.5 else patient.copy
@@ -90,26 +93,28 @@ class TwoSides:
         patient.copy = record
         patient.clinics = {path: _get(record, path) for path in FIELDS}
         self._post(patient)
+        return patient.clinics != {path: _get(newest, path) for path in FIELDS}
 
-    def hospital_says(self, patient: Patient) -> None:
+    def hospital_says(self, patient: Patient) -> bool:
         """The hospital changes a field in what it holds.
 
         What it changes and changes back before anybody looks, it has not said; what both come to say by chance cannot be told from
-        our own write.
+        our own write. False when it says nothing.
         """
         path, value = self._anything()
         if _get(self.record(patient), path) == value:
-            return
+            return False
         kind, _ = FIELDS[path]
         with self.chart.draft() as draft:
             document = next(one.document for one in draft.every(kind) if one.document and _is_of(one.document, patient.number))
             if path in patient.unseen or _read(document, path) == value:
-                return
+                return False
             changed = deepcopy(document)
             _write(changed, path, value)
             draft.write(kind, changed["id"], document=changed, method="PUT")
         patient.hospitals[path] = value
         patient.unseen.add(path)
+        return True
 
     def pull(self) -> None:
         """What the hospital shows, in any order, cut anywhere, some of it twice."""
