@@ -38,7 +38,7 @@ class ProblemApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
         api = cls(app, spec_kwargs={"info": {"description": DESCRIPTION}, "security": [{name: []} for name in keys.SECURITY_SCHEMES]})
         for name, scheme in keys.SECURITY_SCHEMES.items():
             api.spec.components.security_scheme(name, scheme)
-        for name, schema in (clinic_docs.schemas(sites) | {"ReferralPage": referrals_docs.PAGE, "ChangePage": changes_docs.PAGE}).items():
+        for name, schema in (clinic_docs.schemas(sites) | referrals_docs.PAGES | {"ChangePage": changes_docs.PAGE}).items():
             api.spec.components.schemas[name] = {key: value for key, value in schema.items() if key != "$schema"}
         app.register_blueprint(_docs())
         return api

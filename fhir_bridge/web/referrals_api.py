@@ -12,11 +12,11 @@ from flask_smorest import Blueprint
 
 from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.referrals import inbox
+from fhir_bridge.sync.referrals import inbox, orphans
 from fhir_bridge.web import clinic_api, intake, referrals_docs
 from fhir_bridge.web.problems import Problem
 
-MOST = 200
+MOST, MOST_DAYS = 200, 3650
 
 
 def blueprint(bridge: Bridge) -> Blueprint:
@@ -27,15 +27,21 @@ def blueprint(bridge: Bridge) -> Blueprint:
     @routes.get("")
     @routes.doc(**referrals_docs.LIST)
     def list_referrals() -> dict[str, Any]:
-        limit = _limit(request.args.get("limit", "50"))
+        limit = _number("limit", "50", 1, MOST)
         after = _seen(request.args["cursor"]) if "cursor" in request.args else None
         undecided, status = _undecided(request.args.get("match")), request.args.get("status")
         if _flag("orphan"):
             found = inbox.stuck(bridge, g.client.tenant, after=after, limit=limit + 1)
         else:
             found = inbox.listing(bridge, g.client.tenant, status=status, undecided=undecided, after=after, limit=limit + 1)
-        page: dict[str, Any] = {"referrals": found[:limit]}
-        return page | ({"next": _cursor(found[limit - 1])} if len(found) > limit else {})
+        return _page("referrals", found, limit, by="received_at")
+
+    @routes.get("/orphans")
+    @routes.doc(**referrals_docs.ORPHANS)
+    def list_orphans() -> dict[str, Any]:
+        limit, days = _number("limit", "50", 1, MOST), _number("days", "0", 0, MOST_DAYS) if "days" in request.args else None
+        after = _seen(request.args["cursor"]) if "cursor" in request.args else None
+        return _page("orphans", orphans.of_site(bridge, g.client.tenant, days=days, after=after, limit=limit + 1), limit, by="since")
 
     @routes.get("/<string:referral_id>")
     @routes.doc(**referrals_docs.GET)
@@ -119,14 +125,19 @@ def _flag(name: str) -> bool:
     return said == "true"
 
 
-def _limit(said: str) -> int:
-    if not (said.isascii() and said.isdigit() and len(said) < 5 and 1 <= int(said) <= MOST):
-        raise Problem(HTTPStatus.BAD_REQUEST, f"limit must be a number from 1 to {MOST}.")
+def _number(name: str, default: str, least: int, most: int) -> int:
+    said = request.args.get(name, default)
+    if not (said.isascii() and said.isdigit() and len(said) < 5 and least <= int(said) <= most):
+        raise Problem(HTTPStatus.BAD_REQUEST, f"{name} must be a number from {least} to {most}.")
     return int(said)
 
 
-def _cursor(last: dict[str, Any]) -> str:
-    return base64.urlsafe_b64encode(f"{last['received_at']} {last['id']}".encode()).decode()
+def _page(name: str, found: list[dict[str, Any]], limit: int, *, by: str) -> dict[str, Any]:
+    """At most `limit` of what was found, and where to go on: after the last one's time and id."""
+    if len(found) <= limit:
+        return {name: found}
+    last = found[limit - 1]
+    return {name: found[:limit], "next": base64.urlsafe_b64encode(f"{last[by]} {last['id']}".encode()).decode()}
 
 
 def _seen(cursor: str) -> tuple[datetime, str]:

@@ -5,6 +5,13 @@ from typing import Any
 from fhir_bridge.clinic import words
 from fhir_bridge.web.clinic_docs import STORED, as_json, errors
 
+_STUCK: dict[str, Any] = {
+    "stuck": {"type": "string", "examples": ["undecided", "unheard", "stopped", "not-fetched"], "description": "Where it is stuck."},
+    "since": {"type": "string", "format": "date-time"},
+    "days": {"type": "integer"},
+    "who": {"enum": ["clinic", "hospital", "admin"], "description": "Who must act."},
+    "do": {"type": "string", "description": "What to do, in words."},
+}
 _ITEM: dict[str, Any] = {
     "type": "object",
     "required": ["id", "version", "status", "received_at", "sender", "match", "record"],
@@ -23,13 +30,7 @@ _ITEM: dict[str, Any] = {
         "orphan": {
             "type": "object",
             "description": "Why nobody moves it: where it is stuck, since when, who must act, and what to do.",
-            "properties": {
-                "stuck": {"type": "string"},
-                "since": {"type": "string", "format": "date-time"},
-                "days": {"type": "integer"},
-                "who": {"enum": ["clinic", "hospital", "admin"]},
-                "do": {"type": "string"},
-            },
+            "properties": _STUCK,
         },
         "record": {"$ref": "#/components/schemas/referral"},
     },
@@ -41,11 +42,40 @@ PAGE: dict[str, Any] = {
     "properties": {"referrals": {"type": "array", "items": _ITEM}, "next": {"type": "string"}},
 }
 
+ORPHAN_PAGE: dict[str, Any] = {
+    "type": "object",
+    "description": "What neither side is moving, the longest stuck first; `next` is the cursor of the page behind this one.",
+    "required": ["orphans"],
+    "properties": {
+        "orphans": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["id", "status", *_STUCK],
+                "properties": {
+                    "id": {
+                        "type": "string",
+                        "description": "The referral's; of one that is `not-fetched` that of the hospital's Task here.",
+                    },
+                    "status": {"enum": list(words.REFERRAL_STATES)},
+                    **_STUCK,
+                },
+            },
+        },
+        "next": {"type": "string"},
+    },
+}
+PAGES = {"ReferralPage": PAGE, "OrphanPage": ORPHAN_PAGE}
+
 
 def _parameter(name: str, description: str, **schema: Any) -> dict[str, Any]:
     return {"in": "query", "name": name, "description": description, "schema": schema}
 
 
+_PAGED = [
+    _parameter("limit", "How many at most.", type="integer", minimum=1, maximum=200, default=50),
+    _parameter("cursor", "`next` of the page before.", type="string"),
+]
 LIST: dict[str, Any] = {
     "operationId": "listReferrals",
     "summary": "The referrals of this site, the newest first",
@@ -53,10 +83,18 @@ LIST: dict[str, Any] = {
         _parameter("status", "Only those that stand here.", enum=list(words.REFERRAL_STATES)),
         _parameter("match", "`open`: those for which a person must say whose patient it is.", enum=["open"]),
         _parameter("orphan", "`true`: those that neither side is moving; without the other filters.", type="boolean", default=False),
-        _parameter("limit", "How many at most.", type="integer", minimum=1, maximum=200, default=50),
-        _parameter("cursor", "`next` of the page before.", type="string"),
+        *_PAGED,
     ],
     "responses": {"200": {"description": "One page.", "content": as_json("ReferralPage")}, **errors("400", "401", "422", "503")},
+}
+ORPHANS: dict[str, Any] = {
+    "operationId": "listOrphans",
+    "summary": "What neither side is moving: loops, and orders that could not be fetched, of which there is no referral",
+    "parameters": [
+        _parameter("days", "Stuck for so many days, wherever they stand; else by state.", type="integer", minimum=0, maximum=3650),
+        *_PAGED,
+    ],
+    "responses": {"200": {"description": "One page.", "content": as_json("OrphanPage")}, **errors("400", "401", "503")},
 }
 GET: dict[str, Any] = {
     "operationId": "getReferral",

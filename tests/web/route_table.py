@@ -75,6 +75,7 @@ ROUTES: Mapping[str, Route] = {
     "PATCH /api/v1/appointments/<string:record_id>": _clinic_id("appointment", "record_id", {"follow_up": {"minutes": 25}}),
     "GET /api/v1/changes": _clinic(OF_TENANT),
     "GET /api/v1/referrals": _clinic(OF_TENANT),
+    "GET /api/v1/referrals/orphans": _clinic(OF_TENANT),
     "GET /api/v1/referrals/<string:referral_id>": _clinic_id("referral", "referral_id"),
     "POST /api/v1/referrals/<string:referral_id>/accept": _decision(),
     "POST /api/v1/referrals/<string:referral_id>/decline": _decision(reason="Full."),

@@ -38,6 +38,9 @@ PATIENCE: Mapping[str, tuple[int, str]] = {
 }
 
 
+Place = tuple[datetime, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Loop:
     """What is looked at of one referral. `session_until`: the end of the last planned day; `waiting`: since when its news waits."""
@@ -83,8 +86,13 @@ def judge(loop: Loop, now: datetime, *, days: int | None = None) -> Orphan | Non
     return None
 
 
-def of_site(bridge: Bridge, tenant: str, *, days: int | None = None) -> list[dict[str, Any]]:
-    """Every orphan of the site, the longest stuck first; `days` instead of the patience of each state."""
+def of_site(
+    bridge: Bridge, tenant: str, *, days: int | None = None, after: Place | None = None, limit: int | None = None
+) -> list[dict[str, Any]]:
+    """Every orphan of the site, the longest stuck first; `days` instead of the patience of each state.
+
+    `after` the place of the last one seen, and at most `limit`.
+    """
     unread.catch_up(bridge, tenant)
     with bridge.store.reading() as tx:
         dead = {one.record_id: one for one in dead_letters.dead(tx, tenant, limit=10_000) if one.kind == "referral"}
@@ -95,7 +103,13 @@ def of_site(bridge: Bridge, tenant: str, *, days: int | None = None) -> list[dic
         now, lost, unreadable = tx.now, fetches.failed(tx, tenant), unread_rows.refused(tx, tenant)
     unfetched = [*(_unfetched(one, now) for one in lost), *(_unreadable(one, now) for one in unreadable)]
     stuck = [orphan for loop in loops if (orphan := judge(loop, now, days=days))]
-    return [asdict(one) for one in sorted([*stuck, *unfetched], key=lambda one: (one.since, one.id))]
+    ordered = sorted([*stuck, *unfetched], key=place)
+    return [asdict(one) for one in ordered if after is None or place(one) > after][:limit]
+
+
+def place(one: Orphan) -> Place:
+    """Where it stands among all."""
+    return datetime.fromisoformat(one.since), one.id
 
 
 def _unfetched(one: Fetch, now: datetime) -> Orphan:
