@@ -10,7 +10,7 @@ from fhir_bridge.cli.output import emit, json_option, site_option
 from fhir_bridge.clinic import words
 from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.store.clients import Client
-from fhir_bridge.sync.referrals import inbox, orphans
+from fhir_bridge.sync.referrals import attached, inbox, orphans
 
 ABOUT = {
     "accept": "Take the patient.",
@@ -49,6 +49,18 @@ def list_(status: str | None, undecided: bool, limit: int, site: str, as_json: b
 def show(id: str, site: str, as_json: bool) -> None:
     """Print one referral, what was left out of it, and how far its news came."""
     emit(_known(inbox.shown(opened.bridge(site), site, id)), as_json=as_json)
+
+
+@command.command("attachment")
+@click.argument("id")
+@click.argument("number")
+@site_option
+def attachment(id: str, number: str, site: str) -> None:
+    """Write the document NUMBER that came along with a referral to stdout, byte for byte."""
+    found = attached.content(opened.bridge(site), site, id, number)
+    if found is None:
+        raise Refused([Fault("number", "no document of this number came here with the referral; what is elsewhere stays there")])
+    click.echo(found, nl=False)  # bytes go out as they are
 
 
 @command.command("orphans")

@@ -41,6 +41,7 @@ def create_app(bridge: Bridge, *, log: Any = None) -> Flask:
     log = log or requests_log.logger()
     app = BridgeApp(__name__, static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=documents.MAX_BYTES)
+    app.url_map.merge_slashes = False  # else an address with // is answered with the framework's own page that leads elsewhere
     requests_log.register(app, log)
     problems.register(app, log)
     api = ProblemApi.describe(app, bridge.sites.values())

@@ -12,7 +12,7 @@ from flask_smorest import Blueprint
 
 from fhir_bridge.errors import Fault, Refused
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.referrals import inbox, orphans
+from fhir_bridge.sync.referrals import attached, inbox, orphans
 from fhir_bridge.web import clinic_api, intake, referrals_docs
 from fhir_bridge.web.problems import Problem
 
@@ -50,6 +50,18 @@ def blueprint(bridge: Bridge) -> Blueprint:
         if found is None:
             raise _unknown()
         return found
+
+    @routes.get("/<string:referral_id>/attachments/<string:attachment_id>")
+    @routes.doc(**referrals_docs.ATTACHMENT)
+    def get_attachment(referral_id: str, attachment_id: str) -> Response:
+        may_be = clinic_api.may_be_id(referral_id) and clinic_api.may_be_id(attachment_id)
+        found = attached.content(bridge, g.client.tenant, referral_id, attachment_id) if may_be else None
+        if found is None:
+            raise Problem(
+                HTTPStatus.NOT_FOUND, "No document of this number came here with a referral of yours; what is elsewhere stays there."
+            )
+        # a stranger's bytes: saved, and never shown as a page of ours
+        return Response(found, content_type="application/octet-stream", headers={"Content-Disposition": "attachment"})
 
     routes.post("/<string:referral_id>/match", endpoint="match")(routes.doc(**referrals_docs.MATCH)(_matcher(bridge)))
     for verb in inbox.DECISIONS:

@@ -6,7 +6,7 @@ from fhir_bridge.clinic import words
 from fhir_bridge.web.clinic_docs import STORED, as_json, errors
 
 _STUCK: dict[str, Any] = {
-    "stuck": {"type": "string", "examples": ["undecided", "unheard", "stopped", "not-fetched"], "description": "Where it is stuck."},
+    "stuck": {"type": "string", "examples": ["undecided", "unheard", "not-fetched", "unreadable"], "description": "Where it is stuck."},
     "since": {"type": "string", "format": "date-time"},
     "days": {"type": "integer"},
     "who": {"enum": ["clinic", "hospital", "admin"], "description": "Who must act."},
@@ -89,7 +89,7 @@ LIST: dict[str, Any] = {
 }
 ORPHANS: dict[str, Any] = {
     "operationId": "listOrphans",
-    "summary": "What neither side is moving: loops, and orders that could not be fetched, of which there is no referral",
+    "summary": "What neither side is moving: loops, and orders that could not be fetched or read, of which there is no referral",
     "parameters": [
         _parameter("days", "Stuck for so many days, wherever they stand; else by state.", type="integer", minimum=0, maximum=3650),
         *_PAGED,
@@ -100,6 +100,18 @@ GET: dict[str, Any] = {
     "operationId": "getReferral",
     "summary": "A referral, what was left out of it, and how far its news came to the hospital",
     "responses": {"200": {"description": "The record and its deliveries.", "content": as_json("Progress")}, **errors("401", "404", "503")},
+}
+ATTACHMENT: dict[str, Any] = {
+    "operationId": "getAttachment",
+    "summary": "A document that came along with a referral, byte for byte",
+    "description": "By its number in the record's `attachments`, which say its title and type. What is elsewhere stays there.",
+    "responses": {
+        "200": {
+            "description": "The document.",
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        },
+        **errors("401", "404", "503"),
+    },
 }
 _SESSIONS = {"sessions": {"type": "array", "items": {"type": "string"}, "description": "Numbers of the sessions that answer the referral."}}
 _REASON = {"reason": {"type": "string", "description": "Why; the hospital reads it."}}

@@ -77,6 +77,9 @@ ROUTES: Mapping[str, Route] = {
     "GET /api/v1/referrals": _clinic(OF_TENANT),
     "GET /api/v1/referrals/orphans": _clinic(OF_TENANT),
     "GET /api/v1/referrals/<string:referral_id>": _clinic_id("referral", "referral_id"),
+    "GET /api/v1/referrals/<string:referral_id>/attachments/<string:attachment_id>": _clinic(
+        BY_ID, foreign=404, ids={"referral_id": "referral", "attachment_id": "attachment"}
+    ),
     "POST /api/v1/referrals/<string:referral_id>/accept": _decision(),
     "POST /api/v1/referrals/<string:referral_id>/decline": _decision(reason="Full."),
     "POST /api/v1/referrals/<string:referral_id>/schedule": _decision(),

@@ -1,5 +1,6 @@
 """R4's update at the hospital's door: what was read is changed and put back, and becomes what sending it again would have made of it."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -241,6 +242,19 @@ def test_an_update_is_kept_as_it_came_and_is_in_the_audit_trail(hospital: FlaskC
         kept = referrals.messages_of(tx, "north", id)
         assert documents.loads(kept[-1].body) == changed
         assert [one.action for one in audit.of_subject(tx, "north", f"referral/{id}")] == ["receive", "receive"]
+
+
+def test_an_order_that_was_stored_unread_is_read_before_it_is_changed(hospital: FlaskClient, bridge: Bridge):
+    for number in ("ORD-1", "ORD-2"):  # the second is like the first, and is answered before it is read
+        document = json.loads(json.dumps(sent("transaction")).replace("ORD-SYN-90001", number))
+        answer = push(hospital, document, "/fhir").json
+    id = answer["entry"][-1]["response"]["location"].split("/")[-3]
+    changed = document["entry"][-1]["resource"] | {"id": id, "priority": "stat", "subject": {"reference": "#p"}}
+    changed["contained"] = [document["entry"][0]["resource"] | {"id": "p"}]
+    changed |= {"requester": {"display": "Dr. Placeholda Synthetic-Hazel"}}
+    told = {name: said for name, said in changed.items() if name not in ("reasonReference", "insurance", "supportingInfo")}
+    assert put(hospital, told, If_Match='W/"1"').headers["ETag"] == 'W/"2"'
+    assert sorted(one["referral"]["urgency"] for one in stored(bridge)) == ["stat", "urgent", "urgent"]
 
 
 def test_the_clinic_sees_the_update_and_what_of_it_is_not_in_the_record(hospital: FlaskClient, north: FlaskClient):

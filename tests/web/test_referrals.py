@@ -1,5 +1,6 @@
 """The clinic's inbox on a real database: what hospitals sent, page by page, and decisions that become versions on their way."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +42,27 @@ def test_what_a_hospital_sent_is_in_the_inbox(referral: str, north: FlaskClient)
     assert shown["record"] == found["record"]
     assert shown["left_out"] == ["[0].ofType(Patient).name[0].use: nothing speaks of it"]
     assert [delivery["hospital"] for delivery in shown["deliveries"]] == ["general"]
+
+
+def test_a_document_that_came_along_is_given_byte_for_byte(referral: str, north: FlaskClient, hospital: FlaskClient, clinic: SignIn):
+    [attached] = north.get(referral).json["record"]["referral"]["attachments"]
+    given = north.get(f"{referral}/attachments/{attached['id']}")
+    assert (given.status_code, given.data, given.content_type) == (200, b"Invented letter.", "application/octet-stream")
+    assert (given.headers["Content-Disposition"], given.headers["X-Content-Type-Options"]) == ("attachment", "nosniff")
+    order = hospital.get("/fhir/ServiceRequest").json["entry"][0]["resource"]
+    changed = hospital.put(f"/fhir/ServiceRequest/{order['id']}", json=order | {"priority": "stat"}, content_type="application/fhir+json")
+    assert changed.status_code == 200
+    assert north.get(f"{referral}/attachments/{attached['id']}").data == given.data  # it stays though it was not sent again
+    for client, number in ((north, "02"), (north, "é"), (clinic("south"), attached["id"])):
+        assert client.get(f"{referral}/attachments/{number}").status_code == 404
+
+
+def test_a_document_that_is_only_pointed_to_is_not_fetched(hospital: FlaskClient, north: FlaskClient):
+    text = json.dumps(sent("task")).replace('"data": "SW52ZW50ZWQgbGV0dGVyLg=="', '"url": "http://127.0.0.1:9/letter"')
+    assert push(hospital, json.loads(text), "/fhir/Task").status_code == 201
+    [found] = north.get(AT).json["referrals"]
+    assert [one["id"] for one in found["record"]["referral"]["attachments"]] == ["01"]
+    assert north.get(f"{AT}/{found['id']}/attachments/01").status_code == 404
 
 
 def test_the_clinic_carries_a_referral_to_its_end_and_the_hospital_reads_each_step(

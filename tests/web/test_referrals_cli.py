@@ -51,6 +51,12 @@ def test_one_is_shown_whole(referral: str):
     assert json.loads(printed)["record"]["patient"]["family_name"] == "Synthetic-Rowan"
 
 
+def test_a_document_that_came_along_is_written_out(referral: str):
+    found = CliRunner().invoke(command, ["referrals", "attachment", referral, "01"])
+    assert (found.exit_code, found.stdout_bytes) == (0, b"Invented letter.")
+    assert run("attachment", referral, "02")[0] == 1
+
+
 def test_a_referral_is_carried_to_its_end(referral: str):
     assert run("accept", referral) == (0, f"{referral} is accepted, version 2")
     assert run("schedule", referral, "--session", "S-1") == (0, f"{referral} is scheduled, version 3")

@@ -94,7 +94,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         keys = {name: clients.add(tx, tenant=tenant, id=id, name=id, kind=kind, now=tx.now) for name, (tenant, kind, id) in CALLERS.items()}
         for tenant, _, id in CALLERS.values():
             assert "gone" not in id or clients.revoke(tx, tenant=tenant, id=id, now=tx.now)
-    found = World(create_app(bridge, log=CapturingLogger()), bridge, keys, {"page": "swagger-ui.css", "version": "1"})
+    found = World(create_app(bridge, log=CapturingLogger()), bridge, keys, {"page": "swagger-ui.css", "version": "1", "attachment": "01"})
     _furnish(found)
     yield found
     bridge.store.close()

@@ -102,12 +102,13 @@ def _attachment(one: Node, title: str, hash_url: str) -> dict[str, Any]:
     media = str(one.get("contentType", "")).partition(";")[0].strip().lower()
     said = {"title": one.get("title") or title or "Document", "content_type": media or UNKNOWN_MEDIA}
     stated = next((each.get("valueString") for each in one.get("extension", []) if each.get("url") == hash_url), None)
-    content = _content(one.get("data"))
-    hashed = sha256(content).hexdigest() if content is not None else stated
+    sent = content(one.get("data"))
+    hashed = sha256(sent).hexdigest() if sent is not None else stated
     return said | ({"sha256": hashed} if hashed else {})
 
 
-def _content(data: Any) -> bytes | None:
+def content(data: Any) -> bytes | None:
+    """An attachment's inline content; None where none was sent."""
     try:
         return base64.b64decode(data) if isinstance(data, str) else None
     except binascii.Error:
