@@ -25,10 +25,10 @@ from pathlib import Path
 
 from chaos_book import Book, Round, commit, reasons
 from databases import _administer, _cluster
+from forks import Clock
 from rehearsal import Door, Forks, NoAnswer, Rehearsal, forking, ward
 from sqlalchemy import func, select
 
-from fhir_bridge.clock import utc_now
 from fhir_bridge.sandbox.faults import Failure
 from fhir_bridge.sandbox.traffic import Visit
 from fhir_bridge.store.database import Store
@@ -39,7 +39,7 @@ PATIENCE = 5.0  # seconds to wait for a process to get to work
 SPEED, LEASE = 300, 6.0  # seconds, by the machine's clock, that a worker holds a lane: a call of `DEADLINE` fits well within
 DEADLINE = 2.0
 WORKERS, CLIENTS = 3, 2
-AHEAD = 12  # free lanes with work the clients keep
+AHEAD = 12  # free lanes with work for now that the clients keep
 WEB = 0.35  # of the kills
 SPREAD = {"web": 0.02, "worker": 0.1}  # seconds: about as long as a process takes over one piece of work
 FAULTS = (
@@ -91,10 +91,11 @@ class Clients:
             time.sleep(0.002)
 
     def _until_told(self, visit: Visit) -> None:
-        while True:
+        while not self.done.is_set():
             self._count(in_hand=1)
             try:
-                return self.door.post(visit)
+                self.door.post(visit)
+                return
             except NoAnswer:
                 self._count(unanswered=1)
             finally:
@@ -118,30 +119,32 @@ class Killing:
     called: bool
     killed: Counter[str] = field(default_factory=Counter)
     at_work: Counter[str] = field(default_factory=Counter)
+    clock: Clock = field(default_factory=lambda: Clock(speed=SPEED))
     _ahead: int = 0
     _web_wanted: bool = False
-    _since: str = field(default_factory=lambda: utc_now().isoformat())
 
     def kill(self, count: int) -> None:
         """The clients post from threads of their own; this one kills."""
         clients = Clients(self.door, self.number, lambda: self._web_wanted or self._ahead < AHEAD)
         self.door.serve(**self.order)
         workers = [self._worker() for _ in range(WORKERS)]
-        with clients.posting():
-            for _ in range(count):
-                if self.chance.random() < WEB:
-                    self._kill_web(clients)
-                else:
-                    self._kill_worker(workers)
-                self._spoil()
-        for pid in workers:
-            kill(pid, signal.SIGKILL)
-            self.run.forks.end(pid)
+        try:
+            with clients.posting():
+                for _ in range(count):
+                    if self.chance.random() < WEB:
+                        self._kill_web(clients)
+                    else:
+                        self._kill_worker(workers)
+                    self._spoil()
+        finally:
+            for pid in workers:
+                kill(pid, signal.SIGKILL)
+                self.run.forks.end(pid)
 
     @property
     def order(self) -> dict[str, object]:
         """What every process of the round is told: the same fast clock, and who calls whom."""
-        return {"since": self._since, "speed": SPEED, "lease": LEASE * SPEED, "deadline": DEADLINE, "called": self.called}
+        return {"since": self.clock.since.isoformat(), "speed": SPEED, "lease": LEASE * SPEED, "deadline": DEADLINE, "called": self.called}
 
     def _kill_web(self, clients: Clients) -> None:
         told, self._web_wanted = len(self.run.told), True
@@ -168,7 +171,8 @@ class Killing:
         """The worker processes that hold a lane; the dead too, as long as nobody has taken theirs over."""
         with self.store.reading() as tx:
             found = tx.rows(select(lanes.c.lease_worker).where(lanes.c.lease_worker.is_not(None)))
-            self._ahead = tx.rows(select(func.count()).where(lanes.c.due_at.is_not(None), lanes.c.lease_worker.is_(None)))[0][0]
+            waiting = select(func.count()).where(lanes.c.due_at <= self.clock(), lanes.c.lease_worker.is_(None))
+            self._ahead = tx.rows(waiting)[0][0]
         return {int(row[0].rpartition("-")[2]) for row in found}
 
     def _worker(self) -> int:
@@ -265,6 +269,7 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--report", type=Path, help="a file that keeps each round: what is there counts, and the next run goes on")
     told = options.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # no process and no database is left behind
     with tempfile.TemporaryDirectory() as folder, forking() as forks, databases(told.database) as fresh:
         book = Book.opened(told.report or Path(folder) / "chaos.jsonl", told.database, told.like)
         while (left := told.n - book.killed()) > 0:
