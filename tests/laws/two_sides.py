@@ -181,7 +181,6 @@ def two_sides(folder: Path, seed: int) -> Iterator[TwoSides]:
             database_url=Secret(f"sqlite:///{folder / 'bridge.sqlite'}"),
             sites={"default": Site("default", hospitals=("general",))},
             hospitals={"general": Hospital("general", server.base_url)},
-            deadline_seconds=5,
         )
         bootstrap.prepare(settings)
         made = bootstrap.bridge(settings)

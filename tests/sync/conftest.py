@@ -36,7 +36,6 @@ def settings(sqlite_url: str, hospital: Ward) -> Settings:
         database_url=Secret(sqlite_url),
         sites={"default": Site("default", hospitals=("general",))},
         hospitals={"general": Hospital("general", hospital.base_url)},
-        deadline_seconds=5,
     )
 
 

@@ -95,7 +95,6 @@ def rig(sqlite_url: str) -> Iterator[Callable[..., Rig]]:
                 database_url=Secret(sqlite_url),
                 sites={"default": Site("default", hospitals=("general",))},
                 hospitals={"general": Hospital("general", server.base_url, rules=agreed(name).rules)},
-                deadline_seconds=10,
             )
             bootstrap.prepare(settings)
             made = bootstrap.bridge(settings)
