@@ -15,7 +15,10 @@ _COUNTED = select(refusals.c.since, refusals.c.times).where(refusals.c.tenant ==
 _ONE_MORE = (
     update(refusals)
     .where(refusals.c.tenant == _NOBODYS, _HERE)
-    .values(since=case((_OVER, bindparam("began")), else_=refusals.c.since), times=case((_OVER, 1), else_=refusals.c.times + 1))
+    .values(
+        since=case((_OVER, bindparam("began", type_=refusals.c.since.type)), else_=refusals.c.since),
+        times=case((_OVER, 1), else_=refusals.c.times + 1),
+    )
 )
 _FORGET = delete(refusals).where(refusals.c.tenant == _NOBODYS, refusals.c.since <= bindparam("over"))
 
