@@ -54,6 +54,8 @@ def test_after_quiet_both_sides_say_the_same_or_a_conflict_shows_both_and_no_las
                 assert ours == theirs, (path, ours, theirs)
             else:
                 assert (documents.loads(conflict.their_value or b"null"), ours != theirs) == (theirs, True), path
+            if path in patient.hospitals and path not in patient.spoken | CLINICS:  # its owner spoke, and nobody else
+                assert (ours, conflict) == (patient.hospitals[path], None), path
             if path in CLINICS:  # the clinic's own field is changed by nobody else
                 assert ours == patient.clinics[path]
             elif path in patient.hospitals:  # what the hospital said last of its own stands there, whatever the clinic says

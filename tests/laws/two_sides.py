@@ -51,13 +51,14 @@ class Clock:
 
 @dataclass
 class Patient:
-    """One history: the clinic's own copy, and the last word of each side on each field."""
+    """One history: the clinic's own copy, the last word of each side on each field, and where the clinic ever said otherwise."""
 
     number: str
     copy: dict[str, Any]
     clinics: dict[str, Any]
     hospitals: dict[str, Any] = field(default_factory=dict)
     unseen: set[str] = field(default_factory=set)
+    spoken: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -89,6 +90,7 @@ class TwoSides:
         base = newest if self.rng.random() < 0.5 else patient.copy
         record = deepcopy(base)
         _set(record, path, value)
+        patient.spoken |= {path for path in FIELDS if _get(record, path) != _get(newest, path)}
         record["follow_up"]["version"] = newest["follow_up"].get("version", 1) + 1
         patient.copy = record
         patient.clinics = {path: _get(record, path) for path in FIELDS}
