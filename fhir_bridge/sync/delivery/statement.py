@@ -10,7 +10,8 @@ from typing import Any
 
 from fhir_bridge import documents
 from fhir_bridge.hospital.capabilities import Capabilities, SiteFile, difference, read
-from fhir_bridge.hospital.client import Call, NoReply, Reply
+from fhir_bridge.hospital.client import Call, NoReply
+from fhir_bridge.hospital.reply import retry_after
 from fhir_bridge.store import audit, hospitals
 from fhir_bridge.sync.bridge import Bridge, Hospital
 from fhir_bridge.sync.delivery.job import Outage
@@ -70,7 +71,7 @@ def _asked(hospital: Hospital) -> dict[str, Any] | Outage:
     if isinstance(reply, NoReply):
         return Outage(f"its CapabilityStatement could not be read: {reply.cause}")
     if reply.status != 200:
-        return Outage(f"its CapabilityStatement was answered with {reply.status}", after=_retry_after(reply))
+        return Outage(f"its CapabilityStatement was answered with {reply.status}", after=retry_after(reply, None))
     if not isinstance(reply.body, dict):  # a proxy's page, or half an answer
         return Outage("its CapabilityStatement was answered with something else than FHIR")
     return reply.body
@@ -82,8 +83,3 @@ def changes(kept: hospitals.Statement, site: SiteFile) -> list[str]:
         return []
     before, after = (documents.loads(text, max_bytes=len(text)) for text in (kept.previous, kept.statement))
     return difference(read(before, site=site), read(after, site=site))
-
-
-def _retry_after(reply: Reply) -> float | None:
-    said = reply.header("retry-after")
-    return float(said) if said.isdecimal() else None
