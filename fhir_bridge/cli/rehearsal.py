@@ -41,6 +41,7 @@ from fhir_bridge.sync.worker import Worker
 from fhir_bridge.web.app import create_app
 
 DEADLINE = 1.0  # real seconds a call may take; a stall takes longer
+AFTER = ("30", "Wed, 11 Mar 2026 00:00:00 GMT", "Thu, 31 Dec 2099 23:59:59 GMT", "9999999999")  # when to come again, sensible and not
 DAY = 24 * 3600.0
 VISITS = 40  # sessions a minute
 STANDSTILL = 120.0  # real seconds after the day without any delivery coming to its end: a slow machine is not a fault
@@ -96,7 +97,7 @@ class Rehearsal:
         begun = time.monotonic()
         for place, visit in enumerate(visits):
             first, last = (part * len(kinds) // len(visits) for part in (place, place + 1))
-            self.faults.add(*(self._failure(kind) for kind in kinds[first:last]))
+            self.faults.add(*(failure for kind in kinds[first:last] for failure in self._failures(kind)))
             self._post(visit)
             time.sleep(max(0.0, begun + seconds * (place + 1) / len(visits) - time.monotonic()))
 
@@ -139,13 +140,14 @@ class Rehearsal:
         self.rng.shuffle(found)
         return found
 
-    def _failure(self, kind: str) -> Failure:
+    def _failures(self, kind: str) -> list[Failure]:
         """`kind`, as it spoils the next writes, or else the next question: what stalls takes longer than a call may, what drips too."""
         seconds = {"drip": 0.05}.get(kind, DEADLINE * 1.5)
         writes = r"/fhir$|/Observation$" if kind == "twice" else ""  # a search may be made twice
         method, path = ("POST", writes) if self._takes else ("GET", "/metadata$")
-        after = "30" if kind in ("throttled", "unavailable") else ""
-        return Failure(kind=kind, method=method, path=path, times=2 if self._takes else 1, seconds=seconds, retry_after=after)
+        asked = AFTER if kind == "throttled" else ("30",) if kind == "unavailable" else ("",)
+        times = 2 if self._takes and kind != "throttled" else 1
+        return [Failure(kind=kind, method=method, path=path, times=times, seconds=seconds, retry_after=after) for after in asked]
 
     def _open(self) -> int:
         found = status.overview(self.bridge)["hospitals"]

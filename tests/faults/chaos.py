@@ -35,7 +35,9 @@ from fhir_bridge.store.database import Store
 from fhir_bridge.store.tables import lanes
 
 ROUND = 100  # kills
-PATIENCE = 5.0  # seconds to wait for a process to get to work
+PATIENCE = (
+    10.0  # seconds to wait for a process to get to work: longer than the lease of a dead one that was to try a hospital which was out
+)
 SPEED, LEASE = 300, 6.0  # seconds, by the machine's clock, that a worker holds a lane: a call of `DEADLINE` fits well within
 DEADLINE = 2.0
 WORKERS, CLIENTS = 3, 2
