@@ -17,6 +17,7 @@ import threading
 import traceback
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -46,6 +47,7 @@ from fhir_bridge.sync.schedules.service import Scheduler
 from fhir_bridge.sync.worker import Worker
 from fhir_bridge.web.app import create_app
 
+ASKED_TO_STOP = threading.Event()
 ROUNDS = 60  # of an hour each: what is not settled by then never will be
 
 
@@ -112,9 +114,7 @@ def _open(bridge: Bridge) -> int:
 
 def work(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
     """As a worker does, until killed or, with SIGTERM, asked to stop. `called`: to its lanes, by the dispatch of PostgreSQL."""
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    working = threading.Thread(target=Worker(bridge, name=f"worker-{os.getpid()}").run, args=(stop,))
+    working = threading.Thread(target=Worker(bridge, name=f"worker-{os.getpid()}").run, args=(ASKED_TO_STOP,))
     working.start()
     while working.is_alive():
         working.join(0.1)
@@ -157,9 +157,7 @@ def tick(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
 def schedule(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:
     """As a scheduler does, until killed or, with SIGTERM, asked to stop."""
     service.LOOK_SECONDS = order.get("look", service.LOOK_SECONDS)
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    running = threading.Thread(target=Scheduler(bridge).run, args=(stop,))
+    running = threading.Thread(target=Scheduler(bridge).run, args=(ASKED_TO_STOP,))
     running.start()
     while running.is_alive():
         running.join(0.1)
@@ -235,6 +233,16 @@ def child(order: dict[str, Any], site: Site) -> NoReturn:
     os._exit(0)
 
 
+@contextmanager
+def stoppable(task: str) -> Iterator[None]:
+    """What is forked within ends well when it gets a SIGTERM, if it is a task that goes on until then."""
+    before = signal.getsignal(signal.SIGTERM)
+    if task in ("work", "schedule"):
+        signal.signal(signal.SIGTERM, lambda *_: ASKED_TO_STOP.set())
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
 def _warm(site: Site) -> None:
     """Whatever is made once a process, for its first record, is made before the forks: they begin where a process at work is."""
     for like in PARTS:
@@ -255,8 +263,9 @@ def main() -> None:
         elif "wait" in order:
             answer = {"code": os.waitstatus_to_exitcode(os.waitpid(order["wait"], 0)[1])}
         else:
-            if (pid := os.fork()) == 0:
-                child(order, site)
+            with stoppable(order["do"]):  # from its first moment on: whoever starts one may end it at once
+                if (pid := os.fork()) == 0:
+                    child(order, site)
             answer = {"pid": pid}
         print(json.dumps(answer), flush=True)
 

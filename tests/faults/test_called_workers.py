@@ -33,8 +33,10 @@ def run(postgresql_url: str, forks: Forks) -> Iterator[Rehearsal]:
 def clinic(run: Rehearsal) -> Iterator[Bridge]:
     """A door that calls workers."""
     bridge = replace(accepting(run.database), dispatch=Dispatch(run.database))
-    yield bridge
-    bridge.store.close()
+    try:
+        yield bridge
+    finally:
+        bridge.store.close()
 
 
 @contextmanager
