@@ -19,6 +19,7 @@ from fhir_bridge import clock
 from fhir_bridge.errors import BridgeError, Fault, Refused
 from fhir_bridge.store import job_tables, migrating, on_postgresql, on_sqlite
 from fhir_bridge.store.prepared import Prepared, Result
+from fhir_bridge.store.together import Together
 
 T = TypeVar("T")
 
@@ -135,6 +136,18 @@ class Store:
     def __init__(self, url: str, *, allow_unsafe: bool = False, clock: Callable[[], datetime] | None = None) -> None:
         self._engine, self._reading = _engines(url, allow_unsafe=allow_unsafe)
         self._clock = clock
+        self._together = Together(self.transaction) if self._engine.dialect.name == "sqlite" else None
+
+    def together(self, work: Callable[[Transaction], T]) -> T:
+        """What `work` returns, committed; on SQLite perhaps in one commit with what other threads write at the same moment.
+
+        It must not open a transaction of its own. Raises what it raises, `Unavailable` or `StoreError`; then nothing of it is stored.
+        """
+        if self._together:
+            found: T = self._together.run(work)
+            return found
+        with self.transaction() as tx:
+            return work(tx)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:

@@ -85,15 +85,20 @@ def admit(
     """
     if not key:  # the content itself is the key, however it was spelt
         key, body_sha256 = arrival.natural_key, arrival.sha256
+    told = (key, body_sha256)
+
+    def written(tx: Transaction) -> dict[str, Any]:
+        if alongside:
+            alongside(tx)
+        answer = _answer(arrival, _hospitals(bridge, tx, client.tenant, arrival))
+        _remember(tx, client, key=told[0], body_sha256=told[1], answer=answer)
+        _store(bridge, tx, client.tenant, arrival, answer["hospitals"], actor=client.id)
+        _audit(bridge, tx, client.tenant, arrival, actor=client.id, action=action, detail=detail)
+        fault_point("I3")
+        return answer
+
     try:
-        with bridge.store.transaction() as tx:
-            if alongside:
-                alongside(tx)
-            answer = _answer(arrival, _hospitals(bridge, tx, client.tenant, arrival))
-            _remember(tx, client, key=key, body_sha256=body_sha256, answer=answer)
-            _store(bridge, tx, client.tenant, arrival, answer["hospitals"], actor=client.id)
-            _audit(bridge, tx, client.tenant, arrival, actor=client.id, action=action, detail=detail)
-            fault_point("I3")
+        answer = bridge.store.together(written)
     except inbox.KeyTaken:
         answer = first_answer(bridge, client, key, body_sha256) or {}
     fault_point("I4")

@@ -18,7 +18,7 @@ from fhir_bridge.fhir.outcome import operation_outcome
 from fhir_bridge.store import audit, clients, referrals
 from fhir_bridge.store import unread as rows
 from fhir_bridge.store.clients import Client
-from fhir_bridge.store.database import StoreError
+from fhir_bridge.store.database import StoreError, Transaction
 from fhir_bridge.store.records import VersionTaken
 from fhir_bridge.store.unread import Unread
 from fhir_bridge.sync.bridge import Bridge, Site
@@ -45,7 +45,8 @@ def take(bridge: Bridge, client: Client, incoming: Incoming) -> Answer | None:
     id = refer_read.number_of(client.id, placer)
     if (places := _places(site, id)) is None:
         return None
-    with bridge.store.transaction() as tx:
+
+    def written(tx: Transaction) -> Answer | None:
         now = tx.now
         answer = answers.transaction_response(incoming.document, _held(places, now), incoming.base, created=True)
         kept = taking.message(bridge, client, incoming, now=now, referral=id, answer=answer)
@@ -53,6 +54,9 @@ def take(bridge: Bridge, client: Client, incoming: Incoming) -> Answer | None:
             return None
         referrals.keep(tx, kept)
         fault_point("I3")
+        return answer
+
+    answer = bridge.store.together(written)
     fault_point("I4")
     return answer
 
