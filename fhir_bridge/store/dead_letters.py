@@ -130,7 +130,7 @@ def _open(tx: Transaction, tenant: str | None, state: ColumnElement[bool], limit
 
 def _revive(tx: Transaction, delivery: Delivery, **values: Any) -> None:
     # the lane's row first, as everybody does, so that its due time is worked out from what is there
-    tx.execute(select(lanes_table.c.token).where(*lanes.at(lanes_table, delivery)).with_for_update())
+    tx.execute(select(lanes_table.c.token).where(*lanes.at(lanes_table, delivery)).with_for_update(key_share=True))
     dead = update(deliveries).where(*lanes.at(deliveries, delivery), deliveries.c.seq == delivery.seq, deliveries.c.state == "dead")
     if tx.execute(dead.values(changed_at=tx.now, **values)).rowcount == 0:
         raise NotDead("only a dead delivery can be replayed or discarded; look at its state again")

@@ -151,7 +151,7 @@ def end_probe(tx: Transaction, tenant: str, hospital: str, *, lane: str) -> None
 
 def _locked(tx: Transaction, tenant: str, hospital: str) -> Hospital:
     know(tx, tenant, hospital)
-    return tx.one(Hospital, _select().where(*_at(tenant, hospital)).with_for_update()) or Hospital(tenant, hospital)
+    return tx.one(Hospital, _select().where(*_at(tenant, hospital)).with_for_update(key_share=True)) or Hospital(tenant, hospital)
 
 
 def _set(tx: Transaction, tenant: str, hospital: str, **values: object) -> None:

@@ -3,6 +3,9 @@
 A lease is a number (`token`) that only grows. Whoever finishes something holds the lane's row and shows the token of the newest
 lease; a worker that was stopped past its lease finds another number there and writes nothing. All lease times are the database's.
 
+Rows are locked FOR NO KEY UPDATE (`key_share`), as hospitals' are: their keys never change. A stronger lock would make whoever writes a
+row that refers to them wait, and two workers at the end of their deliveries wait for each other.
+
 `due_at` is when the lane next has something to do, None when it has nothing. Whatever opens, closes or delays a delivery
 refreshes it; too early is harmless (a lease that finds nothing), too late never happens, because both hold the lane's row.
 """
@@ -54,7 +57,7 @@ def lease_lane(tx: Transaction, *, tenant: str, hospital: str, lane: str, worker
     call to work that was given before.
     """
     wanted = Lease(tenant, hospital, lane, 0, tx.now, worker)
-    tx.first(select(lanes_table.c.token).where(*at(lanes_table, wanted)).with_for_update())
+    tx.first(select(lanes_table.c.token).where(*at(lanes_table, wanted)).with_for_update(key_share=True))
     now = tx.now
     here = and_(hospitals_table.c.tenant == lanes_table.c.tenant, hospitals_table.c.hospital == lanes_table.c.hospital)
     found = select(hospitals_table.c.opened_at.is_not(None)).join(lanes_table, here)
@@ -128,7 +131,7 @@ def wake_others(tx: Transaction, delivery: Delivery) -> None:
 def _newest() -> Select[*tuple[Any, ...]]:
     """The lane, if `this_token` is still its newest lease and not given back."""
     held = [lanes_table.c.token == bindparam("this_token"), lanes_table.c.lease_until.is_not(None)]
-    return select(lanes_table.c.token).where(*_this(lanes_table), *held).with_for_update()
+    return select(lanes_table.c.token).where(*_this(lanes_table), *held).with_for_update(key_share=True)
 
 
 @cache
@@ -210,7 +213,7 @@ def _hospitals_with_work(tx: Transaction, now: datetime, hospital: str | None) -
 def _free_lane(tx: Transaction, now: datetime, tenant: str, hospital: str) -> str | None:
     found = select(lanes_table.c.lane).where(lanes_table.c.tenant == tenant, lanes_table.c.hospital == hospital, *_free(now))
     # SKIP LOCKED: two workers that look at once take two lanes (SQLite needs no such thing, its transaction is alone)
-    row = tx.first(found.order_by(lanes_table.c.due_at).limit(1).with_for_update(skip_locked=True))
+    row = tx.first(found.order_by(lanes_table.c.due_at).limit(1).with_for_update(skip_locked=True, key_share=True))
     return row[0] if row else None
 
 

@@ -1,11 +1,13 @@
 """The breaker, the pause and the CapabilityStatement."""
 
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
-from store_rows import HOUR, NOON
+from sqlalchemy import text
+from store_rows import HOUR, NOON, enqueue, lease, states
 
-from fhir_bridge.store import hospitals
+from fhir_bridge.store import hospitals, outbox
 from fhir_bridge.store.database import Store
 from fhir_bridge.store.hospitals import Hospital
 
@@ -85,3 +87,18 @@ def test_a_statement_is_kept_and_a_different_one_keeps_the_last(store: Store, ch
         assert hospitals.statement(tx, "clinic", "north") == kept
     assert (kept.statement, kept.fetched_at) == (second, tomorrow)
     assert (kept.previous, kept.changed_at) == ((first, tomorrow) if changed else (None, None))
+
+
+def test_a_delivery_ends_while_another_worker_counts_a_failure(postgresql_url: str) -> None:
+    """The lane's row, written twice, is checked against the hospital's: a lock of that which shuts out the check made deadlocks."""
+    with closing(Store(postgresql_url, allow_unsafe=True)) as store:
+        with store.transaction() as tx:
+            delivery = enqueue(tx)
+        held = lease(store)
+        with store.transaction() as counting:
+            hospitals.failed(counting, "clinic", "north", wait=HOUR, why="unreachable", now=NOON)
+            with store.transaction() as tx:
+                tx.execute(text("SET LOCAL lock_timeout = '2s'"))
+                outbox.settle(tx, held, delivery, state="delivered")
+                outbox.release(tx, held)
+        assert states(store) == [(1, "delivered")]
