@@ -168,9 +168,11 @@ class Door:
         bridge.store.close()
         found = run.forks.ask(listen=run.database)
         door = cls(run, found["fd"], found["port"], key)
-        yield door
-        if door._pid:
-            door.kill()
+        try:
+            yield door
+        finally:
+            if door._pid:
+                door.kill()
 
     def serve(self, **more: Any) -> None:
         """A server process starts."""
