@@ -5,7 +5,7 @@ of a lock; reading ones cannot write. Database errors leave here as `StoreError`
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from fhir_bridge.errors import BridgeError, Fault, Refused
 from fhir_bridge.store import job_tables, migrating, on_postgresql, on_sqlite
 from fhir_bridge.store.prepared import Prepared, Result
 from fhir_bridge.store.together import Together
+from fhir_bridge.store.turn import Turn
 
 T = TypeVar("T")
 
@@ -136,7 +137,9 @@ class Store:
     def __init__(self, url: str, *, allow_unsafe: bool = False, clock: Callable[[], datetime] | None = None) -> None:
         self._engine, self._reading = _engines(url, allow_unsafe=allow_unsafe)
         self._clock = clock
-        self._together = Together(self.transaction) if self._engine.dialect.name == "sqlite" else None
+        file = self._engine.url.database if self._engine.dialect.name == "sqlite" else None
+        self._turn = Turn(file).taken if file else nullcontext
+        self._together = Together(self.transaction) if file else None
 
     def together(self, work: Callable[[Transaction], T]) -> T:
         """What `work` returns, committed; on SQLite perhaps in one commit with what other threads write at the same moment.
@@ -152,7 +155,7 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Commits at the end of the block, rolls back on any exception. Raises `Unavailable` or `StoreError`."""
-        with _translated(), self._engine.begin() as connection:
+        with _translated(), self._turn(), self._engine.begin() as connection:
             yield Transaction(connection, self._clock)
 
     @contextmanager
