@@ -3,9 +3,10 @@
 import os
 import re
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -97,25 +98,33 @@ def test_the_clinic_sees_it_when_it_looks_and_it_goes_its_way(hospital: FlaskCli
 
 def test_a_worker_reads_it_without_being_asked(hospital: FlaskClient, bridge: Bridge) -> None:
     push(hospital, order(2))
+    assert len(waiting(bridge)) == 1
     Worker(bridge).drain()
     assert waiting(bridge) == []
-    push(hospital, order(3))
+
+
+def test_beside_the_deliveries_it_is_read_within_a_moment(hospital: FlaskClient, bridge: Bridge) -> None:
+    push(hospital, order(2))
+    assert len(waiting(bridge)) == 1
     stop = Event()
+    reading = Thread(target=fetch.keep_fetching, args=(bridge, stop))
+    reading.start()
+    end = time.monotonic() + 30
+    while waiting(bridge) and time.monotonic() < end:
+        time.sleep(0.05)
+    stop.set()
+    reading.join(30)
+    assert waiting(bridge) == [] and not reading.is_alive()
 
-    class Read(Event):
-        def wait(self, timeout: float | None = None) -> bool:
-            return not waiting(bridge) or super().wait(0.01)
 
-    fetch.keep_fetching(bridge, Read())
-    assert waiting(bridge) == [] and not stop.is_set()
-
-
-def test_a_session_that_answers_it_moves_it(hospital: FlaskClient, bridge: Bridge, clinic: SignIn, session: dict[str, Any]) -> None:
+def test_a_session_that_names_it_finds_it_read(hospital: FlaskClient, bridge: Bridge, clinic: SignIn, session: dict[str, Any]) -> None:
     push(hospital, order(2))
     [one] = waiting(bridge)
     posted = clinic().post("/api/v1/sessions", json=session | {"referral": {"id": one.referral}})
     assert posted.status_code == 202, posted.json
     assert waiting(bridge) == []
+    with bridge.store.reading() as tx:  # it is another patient's: had the session not found it, nobody would be asked
+        assert [said.action for said in audit.of_subject(tx, "north", f"referral/{one.referral}")] == ["receive", "ask-whose-patient"]
 
 
 def test_the_same_again_is_told_the_same_and_stays_one(hospital: FlaskClient, bridge: Bridge) -> None:
