@@ -1,4 +1,4 @@
-"""`column IN (…)` with all the names as one bound value: such a statement is built once, not anew for each number of names.
+"""`column IN (…)` in a statement that is built once: with all the names as one bound value, or with words that never change.
 
 A list of parameters costs more to build than its rows cost to read, and the databases limit how many there may be.
 """
@@ -6,7 +6,7 @@ A list of parameters costs more to build than its rows cost to read, and the dat
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, Boolean, ColumnElement, Dialect, Text, bindparam
+from sqlalchemy import ARRAY, Boolean, ColumnElement, Dialect, Text, bindparam, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -18,6 +18,11 @@ from fhir_bridge import documents
 def among(column: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether `column` is one of the bound `names`; they are given when the statement is executed."""
     return _Among(column, bindparam("names", type_=_Names()))
+
+
+def in_words(column: ColumnElement[Any], *words: str) -> ColumnElement[bool]:
+    """Whether `column` is one of `words`, each a value of its own: SQLAlchemy writes a plain list out anew each time."""
+    return column.in_([literal(word) for word in words])
 
 
 class _Names(TypeDecorator[Sequence[str]]):

@@ -6,14 +6,16 @@ A difference is open once at a time; it ends by a person's decision, or because 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from hashlib import sha256
 
-from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, delete, insert, or_, select, update
 
 from fhir_bridge.faults import fault_point
-from fhir_bridge.store.among import among
+from fhir_bridge.store.among import among, in_words
 from fhir_bridge.store.conflict_tables import conflicts, hospital_words, resource_turns
 from fhir_bridge.store.database import Transaction
+from fhir_bridge.store.prepared import Prepared
 
 FIELD = "field"
 
@@ -100,9 +102,7 @@ def listing(
 
 def holding(tx: Transaction, tenant: str, hospital: str, ours: Sequence[str]) -> list[Conflict]:
     """What keeps a delivery from writing parts of `ours`: what is open, and deletions that a person let stand."""
-    stands = or_(conflicts.c.state == "open", and_(conflicts.c.state == "took-theirs", conflicts.c.what.in_(("deleted", "retracted"))))
-    here = [conflicts.c.tenant == tenant, conflicts.c.hospital == hospital, among(conflicts.c.ours), stands]
-    found = tx.every(Conflict, select(*_columns()).where(*here), names=ours)
+    found = tx.every(Conflict, _holding(), tenant=tenant, hospital=hospital, names=ours)
     return sorted(found, key=lambda one: one.id)  # here: asked for the order, SQLite walks all conflicts of the tenant instead
 
 
@@ -125,9 +125,8 @@ def unsay(tx: Transaction, tenant: str, hospital: str, ours: str, path: str) -> 
 
 def words(tx: Transaction, tenant: str, hospital: str, ours: Sequence[str]) -> list[Word]:
     """What the hospital itself said of these resources."""
-    at = (hospital_words.c.tenant == tenant, hospital_words.c.hospital == hospital, hospital_words.c.ours.in_(ours))
-    columns = select(*(hospital_words.c[name] for name in Word.__slots__))
-    return tx.every(Word, columns.where(*at).order_by(hospital_words.c.ours, hospital_words.c.path))
+    found = tx.every(Word, _words(), tenant=tenant, hospital=hospital, names=ours)
+    return sorted(found, key=lambda word: (word.ours, word.path))
 
 
 def turn(tx: Transaction, *, tenant: str, hospital: str, ours: str, written_at: datetime, now: datetime, within: timedelta) -> int:
@@ -144,6 +143,22 @@ def forget_turns(tx: Transaction, *, tenant: str, hospital: str, ours: Iterable[
     """A person decided: both sides begin anew."""
     at = (resource_turns.c.tenant == tenant, resource_turns.c.hospital == hospital, resource_turns.c.ours.in_(list(ours)))
     tx.execute(delete(resource_turns).where(*at))
+
+
+@cache  # these two are run for every delivery
+def _holding() -> Prepared:
+    stands = or_(conflicts.c.state == "open", and_(conflicts.c.state == "took-theirs", in_words(conflicts.c.what, "deleted", "retracted")))
+    return Prepared(select(*_columns()).where(*_here(conflicts), stands))
+
+
+@cache
+def _words() -> Prepared:
+    return Prepared(select(*(hospital_words.c[name] for name in Word.__slots__)).where(*_here(hospital_words)))
+
+
+def _here(table: Table) -> list[ColumnElement[bool]]:
+    """`table` narrowed to a hospital and some resources, which are named when the statement is run."""
+    return [*(table.c[name] == bindparam(name) for name in ("tenant", "hospital")), among(table.c.ours)]
 
 
 def _difference(conflict: Conflict) -> list[ColumnElement[bool]]:

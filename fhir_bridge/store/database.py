@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Engine, Executable, Row, Table, create_engine, func, make_url, select
+from sqlalchemy import Connection, CursorResult, Engine, Executable, Table, create_engine, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -23,6 +23,7 @@ from fhir_bridge.store.together import Together
 from fhir_bridge.store.turn import Turn
 
 T = TypeVar("T")
+Statement = Executable | Prepared
 
 POOL_SECONDS = 2  # a web worker that cannot have a connection by then answers 503
 
@@ -74,23 +75,29 @@ class Transaction:
         return self.connection.execute(statement, values or None)
 
     def run(self, prepared: Prepared, /, **values: Any) -> Result:
-        """What `execute` does, for what is run for every record."""
+        """What `execute` does, for what is run for every record. All reading below takes either."""
         return prepared.execute(self.connection, values)
 
-    def first(self, statement: Executable, /, **values: Any) -> Row[*tuple[Any, ...]] | None:
-        return self.execute(statement, **values).first()
-
-    def rows(self, statement: Executable, /, **values: Any) -> list[Row[*tuple[Any, ...]]]:
+    def rows(self, statement: Statement, /, **values: Any) -> list[Any]:
+        """All rows; their columns have names unless the statement is prepared."""
+        if isinstance(statement, Prepared):
+            return self.run(statement, **values).rows
         return list(self.execute(statement, **values).all())
 
-    def one(self, kind: Callable[..., T], statement: Executable, /, **values: Any) -> T | None:
+    def first(self, statement: Statement, /, **values: Any) -> Any:
+        """The first row, None when there is none."""
+        if isinstance(statement, Prepared):
+            return next(iter(self.run(statement, **values).rows), None)
+        return self.execute(statement, **values).first()
+
+    def one(self, kind: Callable[..., T], statement: Statement, /, **values: Any) -> T | None:
         """The first row as a `kind`, its columns in the order of the fields."""
         row = self.first(statement, **values)
         return None if row is None else kind(*row)
 
-    def every(self, kind: Callable[..., T], statement: Executable, /, **values: Any) -> list[T]:
+    def every(self, kind: Callable[..., T], statement: Statement, /, **values: Any) -> list[T]:
         """Each row as a `kind`."""
-        return [kind(*row) for row in self.execute(statement, **values).all()]
+        return [kind(*row) for row in self.rows(statement, **values)]
 
     def insert_or_ignore(self, table: Table, **values: Any) -> bool:
         """Inserts a row unless its key exists; True if it was inserted. Waits for another transaction about to insert the same."""

@@ -8,12 +8,14 @@ as a probe, and its success closes the breaker, its failure opens it again.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, or_, select, update
+from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, or_, select, update
 
 from fhir_bridge.faults import fault_point
 from fhir_bridge.store.database import Transaction
+from fhir_bridge.store.prepared import Prepared
 from fhir_bridge.store.tables import hospitals as table
 from fhir_bridge.store.tables import statements
 
@@ -52,7 +54,7 @@ class Statement:
 
 def of(tx: Transaction, tenant: str, hospital: str) -> Hospital:
     """The hospital's state; a hospital never heard of is closed and not paused."""
-    return tx.one(Hospital, _select().where(*_at(tenant, hospital))) or Hospital(tenant, hospital)
+    return tx.one(Hospital, _state(), this_tenant=tenant, this_hospital=hospital) or Hospital(tenant, hospital)
 
 
 def listing(tx: Transaction, tenant: str | None = None) -> list[Hospital]:
@@ -132,7 +134,7 @@ def keep_statement(tx: Transaction, tenant: str, hospital: str, *, statement: by
 _last_statement = statement  # keep_statement's parameter has the function's name
 
 
-def callable_at(now: datetime) -> Sequence[ColumnElement[bool]]:
+def callable_at(now: datetime | BindParameter[datetime]) -> Sequence[ColumnElement[bool]]:
     """Hospitals that may be called: not paused, and closed, or half open without a running probe."""
     half_open = (table.c.retry_at <= now) & or_(table.c.probe_until.is_(None), table.c.probe_until <= now)
     return [table.c.paused_at.is_(None), or_(table.c.opened_at.is_(None), half_open)]
@@ -146,7 +148,7 @@ def probe(tx: Transaction, tenant: str, hospital: str, *, lane: str, until: date
 
 def end_probe(tx: Transaction, tenant: str, hospital: str, *, lane: str) -> None:
     """The probing lane was given back; the next one may probe."""
-    tx.execute(update(table).where(*_at(tenant, hospital), table.c.probe_lane == lane).values(probe_lane=None, probe_until=None))
+    tx.run(_unclaiming(), this_tenant=tenant, this_hospital=hospital, this_lane=lane, probe_lane=None, probe_until=None)
 
 
 def _locked(tx: Transaction, tenant: str, hospital: str) -> Hospital:
@@ -160,6 +162,20 @@ def _set(tx: Transaction, tenant: str, hospital: str, **values: object) -> None:
 
 def _at(tenant: str, hospital: str) -> Sequence[ColumnElement[bool]]:
     return [table.c.tenant == tenant, table.c.hospital == hospital]
+
+
+@cache
+def _state() -> Prepared:
+    return Prepared(_select().where(*_this()))
+
+
+@cache
+def _unclaiming() -> Prepared:
+    return Prepared(update(table).where(*_this(), table.c.probe_lane == bindparam("this_lane")))
+
+
+def _this() -> Sequence[ColumnElement[bool]]:
+    return [table.c[name] == bindparam(f"this_{name}") for name in ("tenant", "hospital")]
 
 
 def _select() -> Select[*tuple[Any, ...]]:

@@ -14,15 +14,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, exists, func, or_, select, update
-from sqlalchemy.sql.dml import Update
+from sqlalchemy import BindParameter, ColumnElement, Table, and_, bindparam, case, exists, func, literal, or_, select, update
 
 from fhir_bridge.errors import BridgeError
 from fhir_bridge.faults import fault_point
 from fhir_bridge.store import hospitals
+from fhir_bridge.store.among import in_words
 from fhir_bridge.store.database import Transaction
+from fhir_bridge.store.prepared import Prepared
 from fhir_bridge.store.rows import Attempt, Delivery, Lease
 from fhir_bridge.store.tables import attempts, deliveries
 from fhir_bridge.store.tables import hospitals as hospitals_table
@@ -93,7 +93,7 @@ def renew(tx: Transaction, lease: Lease, *, seconds: float) -> Lease:
 
 def holds(tx: Transaction, lease: Lease) -> bool:
     """Whether the lane was not given back yet; it may pass on the moment this was read. Raises `LeaseLost` when it has."""
-    row = tx.first(_until(), **_named(lease), this_token=lease.token)
+    row = tx.first(_until(), **named(lease), this_token=lease.token)
     if row is None:
         raise LeaseLost("the lease of this lane has passed to another worker")
     return row[0] is not None
@@ -103,72 +103,108 @@ def release(tx: Transaction, lease: Lease) -> None:
     """Gives the lane back at once. Raises `LeaseLost`."""
     hold(tx, lease)
     _leave_behind(tx, lease, died=False)
-    tx.execute(update(lanes_table).where(*at(lanes_table, lease)).values(lease_until=None, lease_worker=None))
+    tx.run(_giving_back(), **named(lease), lease_until=None, lease_worker=None)
     hospitals.end_probe(tx, lease.tenant, lease.hospital, lane=lease.lane)
     refresh(tx, lease)
 
 
 def hold(tx: Transaction, lease: Lease) -> None:
     """Locks the lane's row until the transaction ends, if the lease is still the newest. Raises `LeaseLost`."""
-    if tx.first(_newest(), **_named(lease), this_token=lease.token) is None:
+    if tx.first(_newest(), **named(lease), this_token=lease.token) is None:
         raise LeaseLost("the lease of this lane has passed to another worker")
 
 
 def refresh(tx: Transaction, lane: InLane) -> None:
     """Works out anew when the lane is due. The caller holds its row."""
-    tx.execute(_refreshing(), **_named(lane))
+    tx.run(_refreshing(), **named(lane))
 
 
 def wake_others(tx: Transaction, delivery: Delivery) -> None:
     """A record that moved to another patient waits in that patient's lane for this delivery: let it look again."""
-    tx.execute(_waking(), **_named(delivery), this_kind=delivery.kind, this_record_id=delivery.record_id, due_at=tx.now)
+    tx.run(_waking(), **named(delivery), this_kind=delivery.kind, this_record_id=delivery.record_id, due_at=tx.now)
 
 
 # What follows is run for every delivery, and SQLAlchemy takes longer to build it than the database to run it: built once.
 
 
 @cache
-def _newest() -> Select[*tuple[Any, ...]]:
+def _newest() -> Prepared:
     """The lane, if `this_token` is still its newest lease and not given back."""
     held = [lanes_table.c.token == bindparam("this_token"), lanes_table.c.lease_until.is_not(None)]
-    return select(lanes_table.c.token).where(*_this(lanes_table), *held).with_for_update(key_share=True)
+    return Prepared(select(lanes_table.c.token).where(*this(lanes_table), *held).with_for_update(key_share=True))
 
 
 @cache
-def _until() -> Select[*tuple[Any, ...]]:
-    return select(lanes_table.c.lease_until).where(*_this(lanes_table), lanes_table.c.token == bindparam("this_token"))
+def _until() -> Prepared:
+    return Prepared(select(lanes_table.c.lease_until).where(*this(lanes_table), lanes_table.c.token == bindparam("this_token")))
 
 
 @cache
-def _refreshing() -> Update:
-    due = select(func.min(func.coalesce(deliveries.c.next_at, deliveries.c.created_at))).where(*_this(deliveries), *unblocked())
-    return update(lanes_table).where(*_this(lanes_table)).values(due_at=due.scalar_subquery())
+def _giving_back() -> Prepared:
+    return Prepared(update(lanes_table).where(*this(lanes_table)))
 
 
 @cache
-def _waking() -> Update:
+def _refreshing() -> Prepared:
+    due = select(func.min(func.coalesce(deliveries.c.next_at, deliveries.c.created_at))).where(*this(deliveries), *unblocked())
+    return Prepared(update(lanes_table).where(*this(lanes_table)).values(due_at=due.scalar_subquery()))
+
+
+@cache
+def _waking() -> Prepared:
     """The other lanes in which the record waits."""
-    same = _this(deliveries, "tenant", "hospital", "kind", "record_id")
+    same = this(deliveries, "tenant", "hospital", "kind", "record_id")
     waiting = select(deliveries.c.lane).where(*same, deliveries.c.closed_at.is_(None), deliveries.c.lane != bindparam("this_lane"))
-    return update(lanes_table).where(*_this(lanes_table, "tenant", "hospital"), lanes_table.c.lane.in_(waiting))
+    return Prepared(update(lanes_table).where(*this(lanes_table, "tenant", "hospital"), lanes_table.c.lane.in_(waiting)))
 
 
 @cache
-def _midway(*, in_a_call: bool) -> Update:
-    """The lane's deliveries that are on their way; only those within a call, if so asked."""
+def _midway() -> Prepared:
+    """The lane's deliveries that are on their way: what is within a call is ambiguous, what is between two begins again."""
     same = [attempts.c[name] == deliveries.c[name] for name in ("tenant", "hospital", "lane", "seq")]
     call = select(attempts.c.number).where(*same, attempts.c.outcome.is_(None))
-    sending = [deliveries.c.closed_at.is_(None), deliveries.c.state == "sending", *([call.exists()] if in_a_call else [])]
+    state = case((call.exists(), literal("ambiguous")), else_=literal("pending"))
     deaths = deliveries.c.worker_deaths + bindparam("more_deaths", type_=deliveries.c.worker_deaths.type)
-    return update(deliveries).where(*_this(deliveries), *sending).values(worker_deaths=deaths)
+    sending = update(deliveries).where(*this(deliveries), deliveries.c.closed_at.is_(None), deliveries.c.state == "sending")
+    return Prepared(sending.values(state=state, worker_deaths=deaths))
 
 
-def _this(table: Table, *names: str) -> list[ColumnElement[bool]]:
+@cache
+def _with_work(*, of_one: bool) -> Prepared:
+    """(tenant, hospital, half open, when its longest due free lane was due) of the hospitals that may be called."""
+    now, table = _now(), hospitals_table
+    first_due = (
+        select(func.min(lanes_table.c.due_at))
+        .where(lanes_table.c.tenant == table.c.tenant, lanes_table.c.hospital == table.c.hospital, *_free(now))
+        .scalar_subquery()
+    )
+    found = select(table.c.tenant, table.c.hospital, table.c.opened_at.is_not(None), first_due.label("first_due"))
+    return Prepared(found.where(*hospitals.callable_at(now), *([table.c.hospital == bindparam("this_hospital")] if of_one else [])))
+
+
+@cache
+def _longest_due() -> Prepared:
+    # SKIP LOCKED: two workers that look at once take two lanes (SQLite needs no such thing, its transaction is alone)
+    found = select(lanes_table.c.lane).where(*this(lanes_table, "tenant", "hospital"), *_free(_now()))
+    return Prepared(found.order_by(lanes_table.c.due_at).limit(1).with_for_update(skip_locked=True, key_share=True))
+
+
+@cache
+def _taking() -> Prepared:
+    taken = update(lanes_table).where(*this(lanes_table)).values(token=lanes_table.c.token + 1)
+    return Prepared(taken.returning(lanes_table.c.token))
+
+
+def _now() -> BindParameter[datetime]:
+    return bindparam("now", type_=lanes_table.c.due_at.type)
+
+
+def this(table: Table, *names: str) -> list[ColumnElement[bool]]:
     """`table` narrowed to the lane that is named when the statement is run, by `_named`."""
     return [table.c[name] == bindparam(f"this_{name}") for name in names or ("tenant", "hospital", "lane")]
 
 
-def _named(lane: InLane) -> dict[str, str]:
+def named(lane: InLane) -> dict[str, str]:
     """The lane as a statement made with `_this` is told it."""
     return {"this_tenant": lane.tenant, "this_hospital": lane.hospital, "this_lane": lane.lane}
 
@@ -191,33 +227,24 @@ def unblocked() -> Sequence[ColumnElement[bool]]:
     )
     return [
         deliveries.c.closed_at.is_(None),
-        deliveries.c.state.in_(("pending", "ambiguous", "retry_wait")),
+        in_words(deliveries.c.state, "pending", "ambiguous", "retry_wait"),
         ~exists().where(*same, earlier.c.closed_at.is_(None), before),
     ]
 
 
 def _hospitals_with_work(tx: Transaction, now: datetime, hospital: str | None) -> list[tuple[str, str, bool]]:
     """(tenant, hospital, half open) of those that may be called and have a free due lane, the one that waited longest first."""
-    table = hospitals_table
-    first_due = (
-        select(func.min(lanes_table.c.due_at))
-        .where(lanes_table.c.tenant == table.c.tenant, lanes_table.c.hospital == table.c.hospital, *_free(now))
-        .scalar_subquery()
-    )
-    found = select(table.c.tenant, table.c.hospital, table.c.opened_at.is_not(None), first_due.label("first_due"))
-    found = found.where(*hospitals.callable_at(now), *([table.c.hospital == hospital] if hospital else []))
-    rows = [row for row in tx.rows(found) if row.first_due is not None]
-    return [(row[0], row[1], bool(row[2])) for row in sorted(rows, key=lambda row: row.first_due)]
+    found = tx.rows(_with_work(of_one=bool(hospital)), now=now, **({"this_hospital": hospital} if hospital else {}))
+    due = sorted((row for row in found if row[3] is not None), key=lambda row: row[3])
+    return [(row[0], row[1], bool(row[2])) for row in due]
 
 
 def _free_lane(tx: Transaction, now: datetime, tenant: str, hospital: str) -> str | None:
-    found = select(lanes_table.c.lane).where(lanes_table.c.tenant == tenant, lanes_table.c.hospital == hospital, *_free(now))
-    # SKIP LOCKED: two workers that look at once take two lanes (SQLite needs no such thing, its transaction is alone)
-    row = tx.first(found.order_by(lanes_table.c.due_at).limit(1).with_for_update(skip_locked=True, key_share=True))
+    row = tx.first(_longest_due(), this_tenant=tenant, this_hospital=hospital, now=now)
     return row[0] if row else None
 
 
-def _free(now: datetime) -> Sequence[ColumnElement[bool]]:
+def _free(now: datetime | BindParameter[datetime]) -> Sequence[ColumnElement[bool]]:
     return [lanes_table.c.due_at <= now, or_(lanes_table.c.lease_until.is_(None), lanes_table.c.lease_until <= now)]
 
 
@@ -230,13 +257,11 @@ def _leased(tx: Transaction, wanted: Lease, now: datetime) -> Lease | None:
 
 
 def _take(tx: Transaction, wanted: Lease) -> Lease:
-    statement = update(lanes_table).where(*at(lanes_table, wanted))
-    statement = statement.values(token=lanes_table.c.token + 1, lease_until=wanted.until, lease_worker=wanted.worker)
-    return replace(wanted, token=tx.execute(statement.returning(lanes_table.c.token)).scalar_one())
+    row = tx.first(_taking(), **named(wanted), lease_until=wanted.until, lease_worker=wanted.worker)
+    assert row is not None, "the lane was just seen"  # noqa: S101
+    return replace(wanted, token=row[0])
 
 
 def _leave_behind(tx: Transaction, lane: Lease, *, died: bool) -> None:
     """What a holder left in the middle: a call without an outcome is ambiguous, a delivery between two calls begins again."""
-    changed = {"changed_at": tx.now, "more_deaths": int(died)}
-    tx.execute(_midway(in_a_call=True), **_named(lane), state="ambiguous", **changed)
-    tx.execute(_midway(in_a_call=False), **_named(lane), state="pending", **changed)
+    tx.run(_midway(), **named(lane), more_deaths=int(died), changed_at=tx.now)

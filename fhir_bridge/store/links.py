@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Executable, and_, bindparam, delete, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Executable, Select, and_, bindparam, delete, func, or_, select, tuple_, update
 
 from fhir_bridge.store.among import among
 from fhir_bridge.store.database import Transaction
+from fhir_bridge.store.prepared import Prepared
 from fhir_bridge.store.records import Stored
 from fhir_bridge.store.tables import link_records, links, records
 
@@ -64,20 +65,13 @@ def leave(tx: Transaction, tenant: str, hospital: str, ours: Sequence[str], *, k
 
 def of_record(tx: Transaction, tenant: str, kind: str, record_id: str, *, hospital: str | None = None) -> list[Link]:
     """What a record became, at every hospital or at one."""
-    same = [links.c[name] == link_records.c[name] for name in ("tenant", "hospital", "ours")]
-    where = [link_records.c.tenant == tenant, link_records.c.kind == kind, link_records.c.record_id == record_id]
-    if hospital:
-        where.append(link_records.c.hospital == hospital)
-    found = select(*_columns()).select_from(links.join(link_records, and_(*same))).where(*where)
-    return tx.every(Link, found.order_by(links.c.hospital, links.c.ours))
+    at = {"hospital": hospital} if hospital else {}
+    return tx.every(Link, _of_record(at_one=bool(hospital)), tenant=tenant, kind=kind, record_id=record_id, **at)
 
 
 def verdicts(tx: Transaction, tenant: str, kind: str, record_id: str, *, hospital: str) -> list[bytes]:
     """What the hospital kept of each of the record's resources, of which that is known."""
-    same = [links.c[name] == link_records.c[name] for name in ("tenant", "hospital", "ours")]
-    record = [link_records.c[name] == value for name, value in (("tenant", tenant), ("kind", kind), ("record_id", record_id))]
-    found = select(links.c.kept).select_from(links.join(link_records, and_(*same))).where(*record, link_records.c.hospital == hospital)
-    return [row[0] for row in tx.rows(found.where(links.c.kept.is_not(None)))]
+    return [row[0] for row in tx.rows(_verdicts(), tenant=tenant, kind=kind, record_id=record_id, hospital=hospital)]
 
 
 def records_of(tx: Transaction, tenant: str, hospital: str, ours: str) -> list[tuple[str, str]]:
@@ -105,7 +99,7 @@ def by_ours(tx: Transaction, tenant: str, hospital: str, ours: str) -> Link | No
 
 def of_ours(tx: Transaction, tenant: str, hospital: str, ours: Sequence[str]) -> list[Link]:
     """The links of those of our `Type/uuid` that have one."""
-    return tx.every(Link, select(*_columns()).where(*_at(tenant, hospital), among(links.c.ours)), names=ours)
+    return tx.every(Link, _of_ours(), tenant=tenant, hospital=hospital, names=ours)
 
 
 def by_theirs(tx: Transaction, tenant: str, hospital: str, theirs: str) -> list[Link]:
@@ -164,9 +158,35 @@ def stamps(tx: Transaction, tenant: str, hospital: str, theirs: Sequence[str]) -
 
 
 @cache
-def _of_theirs(*more: ColumnElement[object]) -> Executable:
-    here = [links.c[name] == bindparam(name) for name in ("tenant", "hospital")]
-    return select(links.c.theirs, links.c.ours, links.c.version, *more).where(*here, among(links.c.theirs))
+def _of_theirs(*more: ColumnElement[object]) -> Prepared:
+    return Prepared(select(links.c.theirs, links.c.ours, links.c.version, *more).where(*_here(), among(links.c.theirs)))
+
+
+@cache
+def _of_ours() -> Prepared:
+    return Prepared(select(*_columns()).where(*_here(), among(links.c.ours)))
+
+
+@cache
+def _of_record(*, at_one: bool) -> Prepared:
+    return Prepared(_joined(*_columns(), at_one=at_one).order_by(links.c.hospital, links.c.ours))
+
+
+@cache
+def _verdicts() -> Prepared:
+    return Prepared(_joined(links.c.kept, at_one=True).where(links.c.kept.is_not(None)))
+
+
+def _joined(*columns: ColumnElement[object], at_one: bool) -> Select[*tuple[Any, ...]]:
+    """The links of the record that is named when the statement is run."""
+    same = [links.c[name] == link_records.c[name] for name in ("tenant", "hospital", "ours")]
+    named = ("tenant", "kind", "record_id", *(("hospital",) if at_one else ()))
+    where = [link_records.c[name] == bindparam(name) for name in named]
+    return select(*columns).select_from(links.join(link_records, and_(*same))).where(*where)
+
+
+def _here() -> list[ColumnElement[bool]]:
+    return [links.c[name] == bindparam(name) for name in ("tenant", "hospital")]
 
 
 @cache

@@ -17,7 +17,6 @@ from typing import Any
 from sqlalchemy import (
     Column,
     ColumnElement,
-    Select,
     String,
     Table,
     bindparam,
@@ -31,11 +30,11 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql.dml import Update
 
 from fhir_bridge.errors import BridgeError
 from fhir_bridge.faults import fault_point
 from fhir_bridge.store import hospitals, lanes
+from fhir_bridge.store.among import in_words
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.lanes import LeaseLost, due, holds, lease, lease_lane, release, renew
 from fhir_bridge.store.prepared import Prepared
@@ -86,7 +85,7 @@ def enqueue(
     seq = _next_seq(tx, tenant, hospital, lane, now)
     this = {"this_tenant": tenant, "this_hospital": hospital, "this_kind": kind, "this_record_id": record_id, "this_version": version}
     if not alone:
-        tx.execute(_supersede(), **this, state="superseded", next_at=None, changed_at=now, closed_at=now)
+        tx.run(_supersede(), **this, state="superseded", next_at=None, changed_at=now, closed_at=now)
     (added,) = tx.run(_add(), **this, this_lane=lane, seq=seq, now=now).rows
     return Delivery(*added)
 
@@ -96,14 +95,12 @@ def next_delivery(tx: Transaction, lease: Lease, now: datetime) -> Delivery | No
 
     Held back: what has an earlier version of the same record still open before it. None: release the lane.
     """
-    due = or_(deliveries.c.next_at.is_(None), deliveries.c.next_at <= now)
-    found = select(*_columns()).where(*lanes.at(deliveries, lease), *lanes.unblocked(), due)
-    return tx.one(Delivery, found.order_by(deliveries.c.seq).limit(1))
+    return tx.one(Delivery, _next(), **lanes.named(lease), now=now)
 
 
 def open_attempt(tx: Transaction, delivery: Delivery) -> Attempt | None:
     """The attempt whose outcome nobody knows; a delivery that has one is verified at the hospital before anything is sent."""
-    return tx.one(Attempt, _open(), this_tenant=delivery.tenant, this_hospital=delivery.hospital, this_lane=delivery.lane, seq=delivery.seq)
+    return tx.one(Attempt, _open(), **_named(delivery))
 
 
 def in_flight(tx: Transaction, tenant: str, hospital: str, lane: str) -> tuple[str, str, int] | None:
@@ -128,15 +125,13 @@ def begin_attempt(tx: Transaction, lease: Lease, delivery: Delivery, *, step: st
     if open_attempt(tx, delivery):
         raise StillOpen("the last attempt of this delivery has no outcome; verify it first")
     now = tx.now
-    startable = update(deliveries).where(*_of(deliveries, delivery), deliveries.c.state.in_(("pending", "retry_wait", "sending")))
-    started = startable.values(state="sending", reason=None, next_at=None, changed_at=now, attempts=deliveries.c.attempts + 1)
-    row = tx.first(started.returning(deliveries.c.attempts))
+    row = tx.first(_starting(), **_named(delivery), now=now)
     if row is None:
         return None
     attempt = Attempt(
         lease.tenant, lease.hospital, lease.lane, delivery.seq, row[0], step, request_id, body_sha256, lease.worker, lease.token, now
     )
-    tx.execute(insert(attempts).values(**{name: getattr(attempt, name) for name in Attempt.__slots__}))
+    tx.run(_begun(), **{name: getattr(attempt, name) for name in Attempt.__slots__})
     return attempt
 
 
@@ -146,8 +141,8 @@ def finish_attempt(tx: Transaction, lease: Lease, attempt: Attempt, outcome: str
     Raises `LeaseLost`; `StillOpen` never, but `ValueError` when the attempt has an outcome already (evidence is not rewritten).
     """
     lanes.hold(tx, lease)
-    call = [*_of(attempts, attempt), attempts.c.number == attempt.number, attempts.c.outcome.is_(None)]
-    if tx.execute(update(attempts).where(*call).values(outcome=outcome, detail=detail, ended_at=tx.now)).rowcount == 0:
+    ended = {"outcome": outcome, "detail": detail, "ended_at": tx.now}
+    if tx.run(_ending(), **_named(attempt), this_number=attempt.number, **ended).rowcount == 0:
         raise ValueError("the attempt has an outcome already")
 
 
@@ -171,12 +166,10 @@ def settle(
     if state != "ambiguous" and open_attempt(tx, delivery):
         raise StillOpen("the last attempt of this delivery has no outcome; finish it first")
     now = tx.now
-    moved = update(deliveries).where(*_of(deliveries, delivery), deliveries.c.closed_at.is_(None)).values(
-        state=state, reason=reason, detail=detail, next_at=next_at, changed_at=now,
-        closed_at=now if state in CLOSED else None,
-        retries=deliveries.c.retries + int(counted and state == "retry_wait"),
-    )  # fmt: skip
-    written = tx.execute(moved).rowcount == 1
+    written = tx.run(
+        _moving(), **_named(delivery), state=state, reason=reason, detail=detail, next_at=next_at, changed_at=now,
+        closed_at=now if state in CLOSED else None, more_retries=int(counted and state == "retry_wait"),
+    ).rowcount == 1  # fmt: skip
     fault_point("O9")
     lanes.refresh(tx, lease)
     lanes.wake_others(tx, delivery)
@@ -196,14 +189,13 @@ def of_record(tx: Transaction, tenant: str, kind: str, record_id: str) -> list[D
 
 def delivered_with(tx: Transaction, lane: Delivery, *, reason: str) -> list[Delivery]:
     """The lane's records whose newest delivery is delivered and says `reason`, in order."""
-    said = [*lanes.at(deliveries, lane), deliveries.c.state == "delivered", deliveries.c.reason == reason]
-    newer = deliveries.alias("newer")
-    same = [newer.c[name] == deliveries.c[name] for name in ("tenant", "hospital", "lane", "kind", "record_id")]
-    overtaken = exists().where(*same, newer.c.seq > deliveries.c.seq, newer.c.state != "superseded")
-    return tx.every(Delivery, select(*_columns()).where(*said, ~overtaken).order_by(deliveries.c.seq))
+    return tx.every(Delivery, _saying(), **lanes.named(lane), reason=reason)
 
 
-@cache  # these are run for every record, and SQLAlchemy takes longer to build them than the database to run them
+# What follows is run for every record, and SQLAlchemy takes longer to build it than the database to run it: built once.
+
+
+@cache
 def _add() -> Prepared:
     """A delivery, superseded at once when one of a newer version of the record is there, archived or not."""
     newer = (
@@ -217,25 +209,65 @@ def _add() -> Prepared:
 
 
 @cache
-def _open() -> Select[*tuple[Any, ...]]:
-    here = [attempts.c[name] == bindparam(f"this_{name}") for name in ("tenant", "hospital", "lane")]
+def _next() -> Prepared:
+    due = or_(deliveries.c.next_at.is_(None), deliveries.c.next_at <= bindparam("now"))
+    found = select(*_columns()).where(*lanes.this(deliveries), *lanes.unblocked(), due)
+    return Prepared(found.order_by(deliveries.c.seq).limit(1))
+
+
+@cache
+def _saying() -> Prepared:
+    newer = deliveries.alias("newer")
+    same = [newer.c[name] == deliveries.c[name] for name in ("tenant", "hospital", "lane", "kind", "record_id")]
+    overtaken = exists().where(*same, newer.c.seq > deliveries.c.seq, newer.c.state != "superseded")
+    said = [deliveries.c.state == "delivered", deliveries.c.reason == bindparam("reason")]
+    return Prepared(select(*_columns()).where(*lanes.this(deliveries), *said, ~overtaken).order_by(deliveries.c.seq))
+
+
+@cache
+def _open() -> Prepared:
     columns = (attempts.c[name] for name in Attempt.__slots__)
-    return select(*columns).where(*here, attempts.c.seq == bindparam("seq"), attempts.c.outcome.is_(None))
+    return Prepared(select(*columns).where(*_this(attempts), attempts.c.outcome.is_(None)))
 
 
 @cache
-def _flying() -> Select[*tuple[Any, ...]]:
+def _starting() -> Prepared:
+    startable = update(deliveries).where(*_this(deliveries), in_words(deliveries.c.state, "pending", "retry_wait", "sending"))
+    started = {"state": "sending", "reason": None, "next_at": None, "attempts": deliveries.c.attempts + 1}
+    now = bindparam("now", type_=deliveries.c.changed_at.type)
+    return Prepared(startable.values(**started, changed_at=now).returning(deliveries.c.attempts))
+
+
+@cache
+def _begun() -> Prepared:
+    return Prepared(insert(attempts))
+
+
+@cache
+def _ending() -> Prepared:
+    this = [*_this(attempts), attempts.c.number == bindparam("this_number")]
+    return Prepared(update(attempts).where(*this, attempts.c.outcome.is_(None)))
+
+
+@cache
+def _moving() -> Prepared:
+    retries = deliveries.c.retries + bindparam("more_retries", type_=deliveries.c.retries.type)
+    return Prepared(update(deliveries).where(*_this(deliveries), deliveries.c.closed_at.is_(None)).values(retries=retries))
+
+
+@cache
+def _flying() -> Prepared:
     same = [attempts.c[name] == deliveries.c[name] for name in ("tenant", "hospital", "lane", "seq")]
-    here = [attempts.c[name] == bindparam(f"this_{name}") for name in ("tenant", "hospital", "lane")]
-    return select(deliveries.c.kind, deliveries.c.record_id, deliveries.c.version).where(*same, *here, attempts.c.outcome.is_(None))
+    found = select(deliveries.c.kind, deliveries.c.record_id, deliveries.c.version)
+    return Prepared(found.where(*same, *lanes.this(attempts), attempts.c.outcome.is_(None)))
 
 
 @cache
-def _supersede() -> Update:
+def _supersede() -> Prepared:
     """The deliveries of this version and older ones that are not on their way."""
-    waiting = deliveries.c.state.in_(("pending", "retry_wait", "dead"))
+    waiting = in_words(deliveries.c.state, "pending", "retry_wait", "dead")
     older = deliveries.c.version <= bindparam("this_version")
-    return update(deliveries).where(*_of_this_record(deliveries), deliveries.c.closed_at.is_(None), older, waiting)
+    return Prepared(update(deliveries).where(*_of_this_record(deliveries), deliveries.c.closed_at.is_(None), older, waiting))
 
 
 def _of_this_record(table: Table) -> list[ColumnElement[bool]]:
@@ -274,6 +306,15 @@ def _taking(on_postgresql: bool) -> Prepared:
 
 def _of(table: Table, one: Delivery | Attempt) -> list[ColumnElement[bool]]:
     return [*lanes.at(table, one), table.c.seq == one.seq]
+
+
+def _this(table: Table) -> list[ColumnElement[bool]]:
+    """`table` narrowed to the delivery that is named when the statement is run, by `_named`."""
+    return [*lanes.this(table), table.c.seq == bindparam("this_seq")]
+
+
+def _named(one: Delivery | Attempt) -> dict[str, Any]:
+    return {**lanes.named(one), "this_seq": one.seq}
 
 
 def _columns() -> list[Column[Any]]:

@@ -63,7 +63,7 @@ def newest(tx: Transaction, tenant: str, pairs: Sequence[tuple[str, str]]) -> li
 
 def version(tx: Transaction, tenant: str, kind: str, id: str, version: int) -> Stored | None:
     """One version."""
-    return tx.one(Stored, _of(tenant, kind, id).where(records.c.version == version))
+    return tx.one(Stored, _VERSION, tenant=tenant, kind=kind, id=id, version=version)
 
 
 def versions(tx: Transaction, tenant: str, kind: str, id: str) -> list[Stored]:
@@ -106,7 +106,9 @@ def _unless_newer() -> Prepared:
 
 
 _PUT = _unless_newer()
-_CURRENT = _select(*(records.c[name] == bindparam(name) for name in ("tenant", "kind", "id"))).order_by(records.c.version.desc()).limit(1)
+_THIS = [records.c[name] == bindparam(name) for name in ("tenant", "kind", "id")]
+_CURRENT = Prepared(_select(*_THIS).order_by(records.c.version.desc()).limit(1))
+_VERSION = Prepared(_select(*_THIS, records.c.version == bindparam("version")))
 _NEWEST = _select(
     records.c.tenant == bindparam("of_tenant"), tuple_(records.c.kind, records.c.id).in_(bindparam("pairs", expanding=True))
 ).order_by(records.c.version)

@@ -134,7 +134,7 @@ def due_messages(tx: Transaction, webhook: Webhook, *, limit: int) -> list[Messa
 
 def waits(tx: Transaction, webhook: Webhook) -> bool:
     """Whether any message waits to be sent again."""
-    return tx.first(select(exists(_waiting(webhook.tenant, webhook.id)))) == (True,)
+    return bool(tx.execute(select(exists(_waiting(webhook.tenant, webhook.id)))).scalar_one())
 
 
 def took(tx: Transaction, webhook: Webhook, seq: int, *, cursor: int | None = None) -> None:
