@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_bridge.clinic.summary.wording import ABSENT, Clock, number, words
 
@@ -24,8 +24,7 @@ _NO_VALUES = ("taken_at", "state", "phase", "blood_pressure")
 _PLACES = {name: place for place, name in enumerate(_LABELS)}
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """One value, or the reason why there is none, with the time it was taken as the record has it."""
 
     at: str
@@ -105,7 +104,7 @@ def _values(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _point(row: Mapping[str, Any], value: Any) -> Point:
-    absent = value["absent"] if isinstance(value, Mapping) else ""
+    absent = value["absent"] if isinstance(value, dict) else ""
     return Point(row["taken_at"], None if absent else value, absent, row.get("phase", ""))
 
 
