@@ -4,9 +4,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from fhir_bridge import documents
+
 Resource = dict[str, Any]
 
-_KEY = re.compile(r"[A-Z][A-Za-z]{2,40}/[A-Za-z0-9.-]{1,64}")
+_REFERENCE = re.compile(r'"reference":"([A-Z][A-Za-z]{2,40}/[A-Za-z0-9.-]{1,64})"')
 
 # Who stands first when references do not say: people and places, the course, the day, then what happened on it.
 _RANK = {
@@ -54,24 +56,13 @@ def coalesced(resources: Iterable[Resource]) -> dict[str, Resource]:
     return {key_of(resource): resource for resource in resources}
 
 
-def references(value: Any) -> list[str]:
-    """Every relative reference in `value`, repeated as often as it is said."""
-    found: list[str] = []
-    _collect(value, found)
+def references(resource: Resource) -> list[str]:
+    """Every relative reference in `resource`, repeated as often as it is said.
+
+    They are read off its JSON, several times faster than by a walk; within a text every quote has a backslash before it.
+    """
+    found: list[str] = _REFERENCE.findall(documents.dumps(resource).decode())
     return found
-
-
-def _collect(value: Any, found: list[str]) -> None:
-    if isinstance(value, list):
-        for inner in value:
-            if isinstance(inner, dict | list):
-                _collect(inner, found)
-        return
-    for name, inner in value.items():
-        if isinstance(inner, dict | list):
-            _collect(inner, found)
-        elif name == "reference" and isinstance(inner, str) and _KEY.fullmatch(inner):
-            found.append(inner)
 
 
 def substitute(resource: Resource, known: Mapping[str, str]) -> Resource:
