@@ -1,5 +1,6 @@
 """The composition root: settings in, one `Bridge` out. Nothing else builds a store, a mapping or a hospital's client."""
 
+import gc
 import random
 import secrets
 import uuid
@@ -55,6 +56,14 @@ def bridge(given: Settings) -> Bridge:
         refusals_per_minute=given.refusals_per_minute,
         outside=Outside(networks=given.outside_networks, verify=str(given.outside_ca) if given.outside_ca else True),
     )
+
+
+def staying(given: Settings) -> Bridge:
+    """The application of a process that lives on: what it is made of stays, and the collector need not look at it time and again."""
+    made = bridge(given)
+    gc.collect()
+    gc.freeze()
+    return made
 
 
 def prepare(given: Settings) -> None:

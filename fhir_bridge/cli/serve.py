@@ -36,7 +36,7 @@ def command(host: str | None, port: int | None, with_worker: bool, with_schedule
 def _app(settings: Settings) -> Any:
     from fhir_bridge.web import create_app
 
-    return create_app(bootstrap.bridge(settings))
+    return create_app(bootstrap.staying(settings))
 
 
 def _serve(make_app: Callable[[], Any], *, host: str, port: int, workers: int) -> None:

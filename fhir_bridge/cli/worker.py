@@ -20,7 +20,7 @@ def command() -> None:
     bootstrap.prepare(settings)
     stop = threading.Event()
     say("Worker started")
-    run_until_stopped(lambda: Worker(bootstrap.bridge(settings)).run(stop), stop=stop.set)
+    run_until_stopped(lambda: Worker(bootstrap.staying(settings)).run(stop), stop=stop.set)
     say("Worker stopped")
 
 

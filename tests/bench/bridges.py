@@ -42,7 +42,7 @@ def bridge(base_url: str) -> Iterator[Bridge]:
             hospitals={"general": Hospital("general", base_url)},
         )
         bootstrap.prepare(settings)
-        made = bootstrap.bridge(settings)
+        made = bootstrap.staying(settings)
         yield made
         made.store.close()
 
