@@ -28,9 +28,8 @@ def main(chosen: list[str]) -> int:
         except NotMeasured as reason:
             print(f"not measured: {row.name}: {reason}", flush=True)
             continue
-        sign, holds = ("≤", row.holds(ratio)) if row.better == "lower" else ("≥", row.holds(ratio))
-        missed += not holds
-        print(f"{'ok    ' if holds else 'MISSED'} {ratio:8.2f}  {sign} {row.bar:<5g} {row.name}", flush=True)
+        missed += not row.holds(ratio)
+        print(row.said(ratio), flush=True)
         found.append({"name": row.name, "ratio": round(ratio, 4), "bar": row.bar, "better": row.better})
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")

@@ -13,15 +13,24 @@ class NotMeasured(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the bench. `ratio` is measured when called; `better` says on which side of `bar` it has to stay."""
+    """One line of the bench. `ratio` is measured when called; `better` says on which side of `bar` it has to stay, if there is one."""
 
     name: str
-    bar: float
+    bar: float | None
     better: str  # lower | higher
     ratio: Callable[[], float]
 
     def holds(self, ratio: float) -> bool:
+        if self.bar is None:
+            return True
         return ratio <= self.bar if self.better == "lower" else ratio >= self.bar
+
+    def said(self, ratio: float) -> str:
+        """The line that is printed."""
+        if self.bar is None:
+            return f"told   {ratio:8.2f}          {self.name}"
+        sign = "≤" if self.better == "lower" else "≥"
+        return f"{'ok    ' if self.holds(ratio) else 'MISSED'} {ratio:8.2f}  {sign} {self.bar:<5g} {self.name}"
 
 
 def ratio(
