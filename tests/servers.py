@@ -22,7 +22,8 @@ from fhir_bridge import documents
 
 MODULE = Path(__file__).parent / "hapi"
 TARGET = MODULE / "target"
-JVM = ("-Xmx1500m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")  # measured: the least memory and the shortest start
+JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")  # measured: the shortest start
+MEMORY = "1500m"  # measured: enough for a test; a server that fills it is busy collecting
 START_SECONDS = 180
 STOP_SECONDS = 10
 NETWORK_TROUBLE = ("Could not transfer", "Could not resolve", "Unknown host", "Network is unreachable", "offline mode")
@@ -33,14 +34,14 @@ class Unavailable(Exception):
 
 
 @contextmanager
-def hapi(*, options: Mapping[str, object] | None = None) -> Iterator[str]:
+def hapi(*, options: Mapping[str, object] | None = None, memory: str = MEMORY) -> Iterator[str]:
     """Base address of a HAPI server of our own, empty at the start. `options` are those of Options.java: {"max-bundle": 50}."""
     running = os.environ.get("FHIR_BRIDGE_HAPI")
     if running and not options:
         yield running.rstrip("/")
         return
     build()
-    process, port = _start({"until-input-ends": "true", **(options or {})})
+    process, port = _start({"until-input-ends": "true", **(options or {})}, memory)
     try:
         base_url = f"http://127.0.0.1:{port}/fhir"
         requests.get(f"{base_url}/metadata", timeout=60).raise_for_status()
@@ -104,15 +105,15 @@ def validate(base_url: str, resource: Mapping[str, Any], profile: str | None = N
     return [f"{', '.join(issue.get('location', ['?']))}: {issue['diagnostics']}" for issue in errors]
 
 
-def command(options: Mapping[str, object]) -> list[str]:
+def command(options: Mapping[str, object], memory: str = MEMORY) -> list[str]:
     """The command line of the built server."""
     class_path = f"{TARGET / 'hapi-server.jar'}:{(TARGET / 'classpath.txt').read_text().strip()}"
-    return ["java", *JVM, "-cp", class_path, "hapi.Server", *(f"--{name}={value}" for name, value in options.items())]
+    return ["java", f"-Xmx{memory}", *JVM, "-cp", class_path, "hapi.Server", *(f"--{name}={value}" for name, value in options.items())]
 
 
-def _start(options: Mapping[str, object]) -> tuple[subprocess.Popen[str], int]:
+def _start(options: Mapping[str, object], memory: str) -> tuple[subprocess.Popen[str], int]:
     with tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(command(options), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
+        process = subprocess.Popen(command(options, memory), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
         too_late = threading.Timer(START_SECONDS, process.kill)
         too_late.start()
         try:
