@@ -15,7 +15,7 @@ from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, or_, sel
 
 from fhir_bridge.faults import fault_point
 from fhir_bridge.store.database import Transaction
-from fhir_bridge.store.prepared import Prepared
+from fhir_bridge.store.prepared import Prepared, narrowed
 from fhir_bridge.store.tables import hospitals as table
 from fhir_bridge.store.tables import statements
 
@@ -166,16 +166,12 @@ def _at(tenant: str, hospital: str) -> Sequence[ColumnElement[bool]]:
 
 @cache
 def _state() -> Prepared:
-    return Prepared(_select().where(*_this()))
+    return Prepared(_select().where(*narrowed(table, "tenant", "hospital")))
 
 
 @cache
 def _unclaiming() -> Prepared:
-    return Prepared(update(table).where(*_this(), table.c.probe_lane == bindparam("this_lane")))
-
-
-def _this() -> Sequence[ColumnElement[bool]]:
-    return [table.c[name] == bindparam(f"this_{name}") for name in ("tenant", "hospital")]
+    return Prepared(update(table).where(*narrowed(table, "tenant", "hospital"), table.c.probe_lane == bindparam("this_lane")))
 
 
 def _select() -> Select[*tuple[Any, ...]]:

@@ -22,7 +22,7 @@ from fhir_bridge.faults import fault_point
 from fhir_bridge.store import hospitals
 from fhir_bridge.store.among import in_words
 from fhir_bridge.store.database import Transaction
-from fhir_bridge.store.prepared import Prepared
+from fhir_bridge.store.prepared import Prepared, narrowed
 from fhir_bridge.store.rows import Attempt, Delivery, Lease
 from fhir_bridge.store.tables import attempts, deliveries
 from fhir_bridge.store.tables import hospitals as hospitals_table
@@ -153,9 +153,9 @@ def _refreshing() -> Prepared:
 @cache
 def _waking() -> Prepared:
     """The other lanes in which the record waits."""
-    same = this(deliveries, "tenant", "hospital", "kind", "record_id")
+    same = narrowed(deliveries, "tenant", "hospital", "kind", "record_id")
     waiting = select(deliveries.c.lane).where(*same, deliveries.c.closed_at.is_(None), deliveries.c.lane != bindparam("this_lane"))
-    return Prepared(update(lanes_table).where(*this(lanes_table, "tenant", "hospital"), lanes_table.c.lane.in_(waiting)))
+    return Prepared(update(lanes_table).where(*narrowed(lanes_table, "tenant", "hospital"), lanes_table.c.lane.in_(waiting)))
 
 
 @cache
@@ -185,7 +185,7 @@ def _with_work(*, of_one: bool) -> Prepared:
 @cache
 def _longest_due() -> Prepared:
     # SKIP LOCKED: two workers that look at once take two lanes (SQLite needs no such thing, its transaction is alone)
-    found = select(lanes_table.c.lane).where(*this(lanes_table, "tenant", "hospital"), *_free(_now()))
+    found = select(lanes_table.c.lane).where(*narrowed(lanes_table, "tenant", "hospital"), *_free(_now()))
     return Prepared(found.order_by(lanes_table.c.due_at).limit(1).with_for_update(skip_locked=True, key_share=True))
 
 
@@ -199,9 +199,9 @@ def _now() -> BindParameter[datetime]:
     return bindparam("now", type_=lanes_table.c.due_at.type)
 
 
-def this(table: Table, *names: str) -> list[ColumnElement[bool]]:
-    """`table` narrowed to the lane that is named when the statement is run, by `_named`."""
-    return [table.c[name] == bindparam(f"this_{name}") for name in names or ("tenant", "hospital", "lane")]
+def this(table: Table) -> list[ColumnElement[bool]]:
+    """`table` narrowed to the lane that is named when the statement is run, by `named`."""
+    return narrowed(table, "tenant", "hospital", "lane")
 
 
 def named(lane: InLane) -> dict[str, str]:

@@ -37,7 +37,7 @@ from fhir_bridge.store import hospitals, lanes
 from fhir_bridge.store.among import in_words
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.lanes import LeaseLost, due, holds, lease, lease_lane, release, renew
-from fhir_bridge.store.prepared import Prepared
+from fhir_bridge.store.prepared import Prepared, narrowed
 from fhir_bridge.store.rows import Attempt, Delivery, Lease
 from fhir_bridge.store.tables import archived_attempts, archived_deliveries, attempts, deliveries
 from fhir_bridge.store.tables import hospitals as hospitals_table
@@ -271,7 +271,7 @@ def _supersede() -> Prepared:
 
 
 def _of_this_record(table: Table) -> list[ColumnElement[bool]]:
-    return [table.c[name] == bindparam(f"this_{name}") for name in ("tenant", "hospital", "kind", "record_id")]
+    return narrowed(table, "tenant", "hospital", "kind", "record_id")
 
 
 def _next_seq(tx: Transaction, tenant: str, hospital: str, lane: str, now: datetime) -> int:
@@ -293,7 +293,7 @@ def _taking(on_postgresql: bool) -> Prepared:
     """The lane's next number; the lane is made if it is new, and due now, or was before. No row for a hospital not known yet."""
     insert_ = (postgresql.insert if on_postgresql else sqlite.insert)(lanes_table)
     now = bindparam("now", type_=lanes_table.c.due_at.type)
-    hospital = [hospitals_table.c[name] == bindparam(f"this_{name}") for name in ("tenant", "hospital")]
+    hospital = narrowed(hospitals_table, "tenant", "hospital")
     lane = bindparam("this_lane", type_=String)
     first = select(hospitals_table.c.tenant, hospitals_table.c.hospital, lane, literal(2), now).where(*hospital)
     due = case((lanes_table.c.due_at < now, lanes_table.c.due_at), else_=now)
@@ -310,7 +310,7 @@ def _of(table: Table, one: Delivery | Attempt) -> list[ColumnElement[bool]]:
 
 def _this(table: Table) -> list[ColumnElement[bool]]:
     """`table` narrowed to the delivery that is named when the statement is run, by `_named`."""
-    return [*lanes.this(table), table.c.seq == bindparam("this_seq")]
+    return narrowed(table, "tenant", "hospital", "lane", "seq")
 
 
 def _named(one: Delivery | Attempt) -> dict[str, Any]:

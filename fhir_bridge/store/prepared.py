@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Executable
+from sqlalchemy import ColumnElement, Connection, Dialect, Executable, Table, bindparam
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
@@ -66,6 +66,11 @@ class Prepared:
         columns = [_out(column.type, dialect) for column in getattr(self.statement, "exported_columns", ())]
         kept = _Compiled(str(found), found.positiontup if found.positional else None, given, binds, columns)
         return self._compiled.setdefault(dialect.name, kept)
+
+
+def narrowed(table: Table, *names: str) -> list[ColumnElement[bool]]:
+    """`table` narrowed to rows whose `names` are given when the statement is run, as `this_<name>`: an UPDATE may set the same ones."""
+    return [table.c[name] == bindparam(f"this_{name}") for name in names]
 
 
 def told(connection: Connection, text: str, parameters: Any = ()) -> Result:
