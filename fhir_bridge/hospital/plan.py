@@ -21,6 +21,7 @@ from fhir_bridge.hospital.summary import made_for, with_folded
 __all__ = ["Folded", "Link", "Plan", "Step", "Unchanged", "Waiting", "WorkItem", "Write", "plan"]
 
 Resource = dict[str, Any]
+NEVER_SENT = "it was entered in error and never sent: there is nothing to take back"
 
 
 def plan(
@@ -106,7 +107,7 @@ class _Judge:
         if link is None:
             can = self.capabilities.of(str(resource["resourceType"]))
             wrong = is_entered_in_error(resource) and not can.update_create
-            return "it was entered in error and never sent: there is nothing to take back" if wrong else None
+            return NEVER_SENT if wrong else None
         if link.sent is not None and link.sent == resource:
             return "the hospital already has it like this"
         if resource["resourceType"] == "Patient" and link.id != resource["id"]:
@@ -188,9 +189,13 @@ def _settled(judge: _Judge) -> _Judge:
 
 
 def _matched_for_nothing(judge: _Judge) -> _Judge:
-    """A patient is not looked for when nothing is written about them."""
+    """A patient is not looked for when nothing is written about them, nor made known for what was wrong from the start."""
     writes = [write for each in judge.writes.values() for write in each]
-    if writes and all(write.verb == "match" for write in writes):
+    rest = set(judge.wanted) - set(judge.writes)
+    if writes and rest and all(judge.unchanged.get(key) == NEVER_SENT for key in rest):
+        judge.unchanged |= dict.fromkeys(judge.writes, "nothing is sent about the patient")
+        judge.writes.clear()
+    elif writes and all(write.verb == "match" for write in writes):
         for write in writes:
             judge.work[write.key] = "nothing about the patient can be sent, so there is no need to look for them"
         judge.writes.clear()
@@ -205,6 +210,10 @@ def _with_summary(capabilities: Capabilities, wanted: dict[str, Resource], links
     if document is not None:
         key = key_of(document)
         judged = _settled(_Judge(capabilities, {**wanted, key: document}, links, first.gone, key))
+        if judged.unchanged.get(key) == NEVER_SENT:  # and so what it would have held never was told
+            judged.unchanged |= dict.fromkeys(judged.folded, NEVER_SENT)
+            judged.folded.clear()
+            return _matched_for_nothing(judged)
         if key in judged.writes or key in judged.unchanged:
             return judged
     return _settled(_Judge(capabilities, wanted, links, first.gone | {"DocumentReference/"}))

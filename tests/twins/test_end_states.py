@@ -72,6 +72,14 @@ def _paths(found: list[Doc], what: str) -> set[str]:
     return {path for delivery in found for sent in delivery["resources"] if sent["kept"] for path in sent["kept"].get(what, ())}
 
 
+@pytest.mark.parametrize("name", ["epic", "oracle"])
+def test_a_record_that_was_wrong_from_the_start_and_never_sent_leaves_no_trace_there(rig: Callable[..., Rig], name: str) -> None:
+    wrong = json.loads((FIXTURES / "cases/monitored-clinic-visit/session-3-entered-in-error.json").read_text())
+    here = rig(name)
+    assert here.deliver(wrong)["state"] == "delivered"
+    assert here.held() == Counter()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_everything_of_a_record_is_held_folded_left_or_waiting(rig: Callable[..., Rig], name: str, visit: Doc) -> None:
     here = rig(name)

@@ -278,6 +278,16 @@ def test_the_hospitals_own_patient_is_not_overwritten() -> None:
     assert planned.steps == ()
 
 
+@pytest.mark.parametrize("name", ["epic", "oracle"])
+def test_of_a_record_that_was_wrong_from_the_start_and_never_sent_nothing_goes(name: str) -> None:
+    wrong = [each | {"status": "entered-in-error"} for each in session() if each["resourceType"] not in ("Patient", "Condition")]
+    wrong += [one("AdverseEvent", "x", subject="@Patient/p"), one("Patient", "p", gender="female")]
+    wrong += [one("DocumentReference", "d", status="entered-in-error", subject="@Patient/p", content=[{"attachment": {}}])]
+    planned = plan(hospital(name), wrong, {})
+    assert (planned.steps, planned.folded, planned.work, planned.waiting) == ((), (), (), ())
+    assert {each.key for each in planned.unchanged} == {f"{each['resourceType']}/{each['id']}" for each in wrong}
+
+
 def test_a_retraction_says_entered_in_error_where_it_can_and_deletes_where_it_cannot() -> None:
     observation, event = session()[1], one("AdverseEvent", "ae", subject="@Patient/p")
     links = {key("Observation", "hr"): Link("77", "1", 'W/"1"'), key("AdverseEvent", "ae"): Link("88", "1", 'W/"1"')}
