@@ -5,7 +5,7 @@ from sqlalchemy import Column, Index, Integer, LargeBinary, String, Table, Text
 from fhir_bridge.store.columns import Document, UTCDateTime
 from fhir_bridge.store.tables import metadata
 
-# Every referral message as it was sent, refused ones too; `answer` is what the sender got.
+# Every referral message as it was sent, refused ones too; `answer` is what the sender got, `status` 0 while it is being read.
 referrals_raw = Table(
     "referrals_raw",
     metadata,
@@ -37,6 +37,17 @@ referrals_unread = Table(
     *(Column(name, String, nullable=False) for name in ("client", "message", "base")),
     Column("received_at", UTCDateTime, nullable=False),
     Column("why", Text),
+    sqlite_with_rowid=False,
+)
+
+# Messages whose bytes are stored and that have no answer yet: how each was asked. A row left over is of a process that died reading it.
+referrals_arriving = Table(
+    "referrals_arriving",
+    metadata,
+    *(Column(name, String, primary_key=True) for name in ("tenant", "message")),
+    *(Column(name, String, nullable=False) for name in ("client", "base", "update", "if_none_exist")),
+    Column("if_match", String),
+    Column("received_at", UTCDateTime, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -1,4 +1,4 @@
-"""A referral comes in: what was sent and the answer are stored in one transaction, with the record it becomes when that is read at once.
+"""A referral comes in: what was sent is stored before it is read, and then the record it becomes with the answer, all or nothing.
 
 A repetition gets the first answer again: told by `X-Request-ID`, then by the message's identifier, then by the sender and the order's
 number. A changed order is the next version of its referral; a revoked one cancels it. A refused message is kept too, with its faults.
@@ -16,13 +16,13 @@ from fhir_bridge.store.clients import Client
 from fhir_bridge.store.records import VersionTaken
 from fhir_bridge.sync.admission import read
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.referrals import answers, focus, taking, unread
+from fhir_bridge.sync.referrals import answers, arriving, focus, taking, unread
 from fhir_bridge.sync.referrals import query as refer_query
 from fhir_bridge.sync.referrals import read as refer_read
 from fhir_bridge.sync.referrals import search as refer_search
 from fhir_bridge.sync.referrals import update as refer_update
 from fhir_bridge.sync.referrals.answers import Answer
-from fhir_bridge.sync.referrals.shape import TRANSACTION, Incoming, NotFhir
+from fhir_bridge.sync.referrals.shape import PATIENT, TRANSACTION, Incoming, NotFhir
 from fhir_bridge.sync.referrals.taking import Alongside, Settled
 
 
@@ -37,12 +37,17 @@ class Several(Refused):
 def take(bridge: Bridge, client: Client, incoming: Incoming) -> Answer:
     """The answer to a referral that is stored, now or before. Raises `Settled`, `NotFhir`, `Refused`, and the store's `Unavailable`."""
     try:
-        incoming.require_shape()
-        if first := _answered(bridge, client, incoming) or _existing(bridge, client, incoming):
+        if first := _answered(bridge, client, incoming):
             return first
+        familiar = unread.is_familiar(bridge.sites[client.tenant], incoming)
+        if not familiar:
+            incoming = arriving.stored(bridge, client, incoming)
+        incoming.require_shape()
+        if there := _existing(bridge, client, incoming):
+            return there
         if url := focus.address(incoming):
             return focus.begin(bridge, client, incoming, url)
-        return unread.take(bridge, client, incoming) or _read(bridge, client, incoming)
+        return (familiar and unread.take(bridge, client, incoming)) or _read(bridge, client, incoming)
     except Refused as refused:
         _keep_refused(bridge, client, incoming, refused)
         raise
@@ -51,9 +56,12 @@ def take(bridge: Bridge, client: Client, incoming: Incoming) -> Answer:
 def judge(bridge: Bridge, client: Client, incoming: Incoming) -> None:
     """Raises what `take` would raise for a message that comes first; nothing is stored, and nothing is fetched."""
     incoming.require_shape()
+    site = bridge.sites[client.tenant]
     if focus.address(incoming):
         return
-    site = bridge.sites[client.tenant]
+    if incoming.shape == PATIENT:
+        refer_read.patient(site, incoming.document)
+        return
     order = refer_read.read(site, incoming.document)
     id = refer_read.number_of(client.id, order.placer)
     patient = order.record["patient"] | {"id": refer_read.patient_number(order.record, id)}
@@ -144,6 +152,8 @@ def _existing(bridge: Bridge, client: Client, incoming: Incoming) -> Answer | No
         raise Several([Fault("", "If-None-Exist finds more than one of your referrals; say it more exactly")])
     if not found:
         return None
+    with bridge.store.transaction() as tx:
+        taking.says_nothing_new(tx, client, incoming)
     if incoming.shape == TRANSACTION:
         return answers.transaction_response(incoming.document, found[0], incoming.base, created=False)
     return answers.one_resource(kind, found[0], incoming.base, created=False)
@@ -153,4 +163,4 @@ def _keep_refused(bridge: Bridge, client: Client, incoming: Incoming, refused: R
     status = status_of(refused)
     with bridge.store.transaction() as tx:
         answer = Answer(status, operation_outcome(refused.faults))
-        referrals.keep(tx, taking.message(bridge, client, incoming, now=tx.now, referral=None, answer=answer))
+        taking.keep(tx, incoming, taking.message(bridge, client, incoming, now=tx.now, referral=None, answer=answer))

@@ -15,7 +15,7 @@ from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.deliver import answer, take, work_on, work_once
 from fhir_bridge.sync.delivery import dispatch
 from fhir_bridge.sync.delivery.dispatch import Lane
-from fhir_bridge.sync.referrals import fetch, unread
+from fhir_bridge.sync.referrals import fetch, resume, unread
 from fhir_bridge.sync.telling import send
 
 log = logging.getLogger(__name__)
@@ -54,6 +54,7 @@ class Worker:
     def drain(self) -> int:
         """Everything that is due now, once; returns how many lanes were worked on."""
         lanes = 0
+        resume.resume_due(self._bridge)
         unread.read_due(self._bridge)
         while fetch.fetch_due(self._bridge):
             pass

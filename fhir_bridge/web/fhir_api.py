@@ -11,13 +11,14 @@ from fhir_bridge.fhir.outcome import operation_outcome
 from fhir_bridge.sync import refer
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.referrals.answers import Answer
-from fhir_bridge.sync.referrals.shape import BATCH, MESSAGE, ORDER, TASK, TRANSACTION, Incoming
+from fhir_bridge.sync.referrals.shape import BATCH, MESSAGE, ORDER, PATIENT, TASK, TRANSACTION, Incoming
 from fhir_bridge.web import clinic_api, fhir_batch, fhir_reads, intake
 from fhir_bridge.web.fhir_errors import VISIBLE
 from fhir_bridge.web.fhir_reply import PREFIX, base, preferred, refusal, reply, require_json_wanted
 from fhir_bridge.web.fhir_statement import INTERACTIONS, VALIDATED, statement
 
 _JSON = ("application/fhir+json", "application/json", "text/json")
+_TAKEN = "this would be taken as a referral; nothing was stored"
 #: address → the shape it takes; the base takes a batch too
 ADDRESSES = {
     "": TRANSACTION,
@@ -90,12 +91,13 @@ def _validator(bridge: Bridge, kind: str) -> Callable[[], Response]:
         document, body = intake.read_object(request, media_types=_JSON)
         if document.get("resourceType") == "Parameters":
             document = _wrapped(document)
-        shape = kind if kind in (ORDER, TASK) else MESSAGE if document.get("type") == MESSAGE else TRANSACTION
+        bundled = MESSAGE if document.get("type") == MESSAGE else TRANSACTION
+        shape = bundled if kind == "Bundle" else kind
         try:
             refer.judge(bridge, g.client, Incoming(shape, body, document, base()))
         except Refused as refused:
             return refusal(refused, HTTPStatus.OK, "invalid")
-        fine = [Fault("", "this would be taken as a referral; nothing was stored")]
+        fine = [Fault("", "this would do as the patient of an order; nothing was stored" if kind == PATIENT else _TAKEN)]
         return reply(Answer(HTTPStatus.OK, operation_outcome(fine, code="informational", severity="information")))
 
     return validate

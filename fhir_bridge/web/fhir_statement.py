@@ -11,7 +11,7 @@ _HELD = ("read", "vread", "update", "history-instance", "search-type")
 #: type → what can be done with it
 INTERACTIONS = {ORDER: ("create", *_HELD), TASK: ("create", *_HELD), PATIENT: ("read", "search-type")}
 #: what can be shown first, to hear whether it would be taken
-VALIDATED = (ORDER, TASK, "Bundle")
+VALIDATED = (ORDER, TASK, PATIENT, "Bundle")
 _VALIDATE = {"name": "validate", "definition": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}
 _MESSAGING = "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message"
 _SECURITY_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"

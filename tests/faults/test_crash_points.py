@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rehearsal import HOUR, Door, Forks, NoAnswer, Rehearsal, ward
 from sign_in import signed_in
+from test_arrival_crash import POINTS as ARRIVING
 from test_conflict_crash import POINTS as CONFLICTS
 from test_pull_crash import POINTS as PULLING
 from test_rotation_crash import POINTS as ROTATION
@@ -86,4 +87,4 @@ def test_every_named_point_is_rehearsed() -> None:
     """A point that is in the code and not here, or here and not in the code, is one that nobody rehearses."""
     sources = [*PACKAGE.rglob("*.py"), Path(__file__).with_name("forks.py")]
     named = {name for source in sources for name in re.findall(r'fault_point\("([^"]+)"\)', source.read_text())}
-    assert named == {*WAYS_IN, *WAYS_OUT, "O12", *CONFLICTS, *PULLING, *ROTATION, *SCHEDULED}
+    assert named == {*WAYS_IN, *ARRIVING, *WAYS_OUT, "O12", *CONFLICTS, *PULLING, *ROTATION, *SCHEDULED}

@@ -96,7 +96,7 @@ ROUTES: Mapping[str, Route] = {
     "POST /fhir/Task": _hospital("Task.c", INTO_TENANT, body={}),
     **{
         f"POST /fhir/{kind}/$validate": _hospital("ServiceRequest.c", "stores nothing and looks nothing up", body={})
-        for kind in ("ServiceRequest", "Task", "Bundle")
+        for kind in ("ServiceRequest", "Task", "Patient", "Bundle")
     },
     **{
         f"{line} /fhir/{kind}{place}": _hospital(f"{kind}.s", "finds only among the sender's own referrals")

@@ -23,7 +23,7 @@ ALWAYS = {
     ("/fhir/", "POST"),
     ("/fhir/$process-message", "POST"),
     ("/fhir/ServiceRequest/$referral-request", "POST"),
-    *((f"/fhir/{kind}/$validate", "POST") for kind in ("ServiceRequest", "Task", "Bundle")),
+    *((f"/fhir/{kind}/$validate", "POST") for kind in ("ServiceRequest", "Task", "Patient", "Bundle")),
 }
 #: what R4's http page has for each interaction
 PLACES: dict[str, Callable[[str], list[tuple[str, str]]]] = {

@@ -37,6 +37,15 @@ def test_what_would_be_taken_is_told_and_not_stored(hospital: FlaskClient, bridg
     assert stored(bridge) == []
 
 
+def test_a_patient_alone_is_told_what_an_order_of_its_needs(hospital: FlaskClient, bridge: Bridge):
+    [patient] = [one for one in sent("service-request")["contained"] if one["resourceType"] == "Patient"]
+    assert [issue["severity"] for issue in told(hospital, "Patient", patient)] == ["information"]
+    del patient["birthDate"]
+    assert [issue["expression"] for issue in told(hospital, "Patient", patient)] == [["Patient.birthDate"]]
+    assert [issue["expression"] for issue in told(hospital, "Patient", patient | {"gender": "both"})] == [["Patient.gender"]]
+    assert {issue["severity"] for issue in told(hospital, "Patient", sent("task"))} == {"error"}
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_would_be_refused_is_told_by_its_element_and_not_kept(hospital: FlaskClient, bridge: Bridge, name: str):
     document, element = REFUSED[name]

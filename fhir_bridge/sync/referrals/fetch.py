@@ -23,7 +23,7 @@ from fhir_bridge.store.database import StoreError, Transaction
 from fhir_bridge.store.fetches import Fetch
 from fhir_bridge.sync import refer
 from fhir_bridge.sync.bridge import Bridge
-from fhir_bridge.sync.referrals import focus, match, unread
+from fhir_bridge.sync.referrals import focus, match, resume, unread
 from fhir_bridge.sync.referrals import theirs as refer_theirs
 from fhir_bridge.sync.referrals.answers import Held
 from fhir_bridge.sync.referrals.shape import TASK, Incoming
@@ -87,7 +87,7 @@ def keep_fetching(bridge: Bridge, stop: Event) -> None:
         if stop.wait(IDLE_SECONDS):
             return
         try:
-            while not stop.is_set() and (unread.read_due(bridge) or fetch_due(bridge)):
+            while not stop.is_set() and (resume.resume_due(bridge) or unread.read_due(bridge) or fetch_due(bridge)):
                 pass
             if turn % LEARN_EVERY == 0:  # so that the next referral need not
                 for tenant in bridge.sites:

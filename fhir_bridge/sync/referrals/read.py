@@ -74,12 +74,17 @@ def read(site: Site, document: Any) -> Order:
     """Raises `Refused`, with every reason, when the document is no referral this clinic can read."""
     named = identified(site, document)
     found = named.found
-    back = map_back(site.mapping, [_patient(found, f"{_own(site)}/patient"), _order(found, named.placer)], kinds=site.records)
+    back = map_back(site.mapping, [_patient(site, found.patient), _order(found, named.placer)], kinds=site.records)
     record = _completed(site, found, back)
     return Order(
         record, named.placer, found.header, taken_back=named.taken_back,
         why=str(found.task.get("statusReason", {}).get("text", "")), left_out=tuple(_left_out(found, back)),
     )  # fmt: skip
+
+
+def patient(site: Site, sent: dict[str, Any]) -> dict[str, Any]:
+    """The patient of a record in a Patient alone. Raises `Refused` when nobody could say by it who is meant."""
+    return _told(map_back(site.mapping, [_patient(site, sent)], kinds=site.records).record.get("patient", {}))
 
 
 def number_of(sender: str, placer: dict[str, str]) -> str:
@@ -113,10 +118,10 @@ def _standing(found: Found) -> str:
     return ""
 
 
-def _patient(found: Found, own_system: str) -> dict[str, Any]:
-    names = sorted(found.patient.get("name", []), key=lambda one: one.get("use") not in (None, "official", "usual"))
-    numbers = parts.hospital_numbers(found.patient, own_system)
-    kept = {name: value for name, value in found.patient.items() if name not in ("identifier", "name", "meta", "text", "extension")}
+def _patient(site: Site, sent: dict[str, Any]) -> dict[str, Any]:
+    names = sorted(sent.get("name", []), key=lambda one: one.get("use") not in (None, "official", "usual"))
+    numbers = parts.hospital_numbers(sent, f"{_own(site)}/patient")
+    kept = {name: value for name, value in sent.items() if name not in ("identifier", "name", "meta", "text", "extension")}
     return kept | ({"identifier": numbers} if numbers else {}) | ({"name": names} if names else {})
 
 

@@ -30,7 +30,8 @@ class Incoming:
     """A request: its shape, its bytes and what they say, the address of our door without a slash at its end, and its headers.
 
     `request_id` and `correlation_id` are `X-Request-ID` and `X-Correlation-ID`, `if_none_exist` is `If-None-Exist`. `update` is the
-    id of the resource in whose place it is put, `if_match` is `If-Match`. `received_at` tells of one that was stored unread when it came.
+    id of the resource in whose place it is put, `if_match` is `If-Match`. `received_at` tells of one that was stored unread when it came,
+    `arrival` under which number its bytes are stored already and wait for an answer.
     """
 
     shape: str
@@ -43,6 +44,7 @@ class Incoming:
     update: str = ""
     if_match: str | None = None
     received_at: datetime | None = None
+    arrival: str | None = None
 
     @property
     def sha256(self) -> str:
@@ -98,9 +100,9 @@ class Incoming:
 
     def _shape_faults(self) -> list[Fault]:
         kind = self.document.get("resourceType")
-        if self.shape in (ORDER, TASK) and kind != self.shape:
+        if self.shape in (ORDER, TASK, PATIENT) and kind != self.shape:
             return [Fault("resourceType", f"must be {self.shape} at this address")]
-        if self.shape in (ORDER, TASK):
+        if self.shape in (ORDER, TASK, PATIENT):
             return [Fault("id", "must be the id of the address")] if self.update and self.document.get("id") != self.update else []
         if kind != "Bundle" or self.document.get("type") != self.shape:
             return [Fault("Bundle.type", f"must be {self.shape} at this address")]

@@ -11,7 +11,7 @@ from typing import Any
 
 from fhir_bridge import documents
 from fhir_bridge.errors import Fault, Refused
-from fhir_bridge.store import matches, records, referral_search, referrals, unread
+from fhir_bridge.store import arrivals, matches, records, referral_search, referrals, unread
 from fhir_bridge.store.clients import Client
 from fhir_bridge.store.database import Transaction
 from fhir_bridge.store.records import Stored, VersionTaken
@@ -66,12 +66,13 @@ def store(bridge: Bridge, client: Client, incoming: Incoming, order: refer_read.
         unread.forget(tx, client.tenant, id)
         if also:
             also(tx, id, found)
-        if not incoming.received_at:  # else it was kept when it came
-            referrals.keep(tx, message(bridge, client, incoming, now=now, referral=id, answer=answer))
+        if incoming.arrival or not incoming.received_at:  # else it was answered when it came
+            keep(tx, incoming, message(bridge, client, incoming, now=now, referral=id, answer=answer))
 
     if unchanged:
         with bridge.store.transaction() as tx:
             unread.forget(tx, client.tenant, id)
+            says_nothing_new(tx, client, incoming)
         return answer if incoming.update else _again(bridge, client, incoming, id) or answer
     admit(bridge, client=client, arrival=arrival, action="receive", detail={"patient": match.verdict}, alongside=alongside)
     return answer
@@ -88,11 +89,22 @@ def fresh(id: str, order: refer_read.Order, now: datetime) -> dict[str, Any]:
 def message(bridge: Bridge, client: Client, incoming: Incoming, *, now: datetime, referral: str | None, answer: Answer) -> Message:
     """What came in, as it is kept, with its answer."""
     return Message(
-        client.tenant, bridge.new_id(), client.id, incoming.route, now, incoming.body, incoming.sha256, incoming.request_id,
-        incoming.message_id, referral, int(answer.status),
+        client.tenant, incoming.arrival or bridge.new_id(), client.id, incoming.route, now, incoming.body, incoming.sha256,
+        incoming.request_id, incoming.message_id, referral, int(answer.status),
         documents.dumps({"status": int(answer.status), "body": answer.body, "headers": answer.headers}),
         incoming.correlation_id,
     )  # fmt: skip
+
+
+def keep(tx: Transaction, incoming: Incoming, kept: Message) -> None:
+    """Keeps what came, with its answer; where its bytes are stored already, that is their answer."""
+    (arrivals.settle if incoming.arrival else referrals.keep)(tx, kept)
+
+
+def says_nothing_new(tx: Transaction, client: Client, incoming: Incoming) -> None:
+    """What is known already is not kept again."""
+    if incoming.arrival:
+        arrivals.drop(tx, client.tenant, incoming.arrival)
 
 
 def document_of(stored: Stored) -> dict[str, Any]:

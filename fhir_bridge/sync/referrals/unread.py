@@ -35,11 +35,14 @@ MOST_FAMILIAR = 10_000
 _TELLING = frozenset({"resourceType", "type", "system", "code", "use", "status", "intent", "priority", "gender", "method"})
 
 
+def is_familiar(site: Site, incoming: Incoming) -> bool:
+    """Is it a transaction like one that was read? It need not be right R4 for that."""
+    return incoming.shape == TRANSACTION and incoming.expected is None and hash(likeness(incoming.document)) in site.familiar
+
+
 def take(bridge: Bridge, client: Client, incoming: Incoming) -> Answer | None:
-    """The answer to a new referral, which is stored unread; None for what must be read first. Raises `Refused`."""
+    """The answer to a new referral that is familiar, which is stored unread; None for what must be read first. Raises `Refused`."""
     site = bridge.sites[client.tenant]
-    if incoming.shape != TRANSACTION or incoming.expected is not None or hash(likeness(incoming.document)) not in site.familiar:
-        return None
     if (placer := refer_read.placer_in(site, incoming.document)) is None:
         return None
     id = refer_read.number_of(client.id, placer)
@@ -52,7 +55,7 @@ def take(bridge: Bridge, client: Client, incoming: Incoming) -> Answer | None:
         kept = taking.message(bridge, client, incoming, now=now, referral=id, answer=answer)
         if not rows.put(tx, Unread(client.tenant, id, client.id, kept.id, incoming.base, now)):
             return None
-        referrals.keep(tx, kept)
+        taking.keep(tx, incoming, kept)
         fault_point("I3")
         return answer
 

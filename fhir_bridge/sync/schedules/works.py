@@ -13,7 +13,7 @@ from fhir_bridge.sync.deliver import Ended, work_once
 from fhir_bridge.sync.delivery.job import Done, End, Outage, Overtaken, Stopped
 from fhir_bridge.sync.pulling.mode import TYPES
 from fhir_bridge.sync.pulling.run import Stop
-from fhir_bridge.sync.referrals import fetch, unread
+from fhir_bridge.sync.referrals import fetch, resume, unread
 from fhir_bridge.sync.schedules.run import Leg, PartFailed, Work
 from fhir_bridge.sync.telling import subscriptions
 
@@ -36,6 +36,7 @@ def push(leg: Leg) -> Mapping[str, int]:
             outages.append(end.reason)
         leg.tell(f"{delivery.kind}/{delivery.record_id} version {delivery.version} to {leg.hospital}: {_name(end)}")
 
+    resume.resume_due(leg.bridge)
     unread.catch_up(leg.bridge, leg.run.tenant)
     while not leg.stopping() and fetch.fetch_due(leg.bridge):
         leg.tell("the order of a Task was fetched at its sender")
