@@ -1,6 +1,7 @@
 """The same referral pushed by several connections at once, on both databases: one referral, one delivery, everybody answered."""
 
 import json
+import random
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,9 @@ from fhir_bridge.store.tables import deliveries
 from fhir_bridge.sync import refer
 from fhir_bridge.sync.bridge import Bridge
 from fhir_bridge.sync.referrals import unread
+from fhir_bridge.sync.referrals.answers import Answer
 from fhir_bridge.sync.referrals.shape import ORDER, TRANSACTION, Incoming
+from fhir_bridge.sync.referrals.taking import Settled
 
 CAME = Path(__file__).parents[2] / "fixtures/cases/referred-biologic/inbound"
 INBOUND = CAME / "service-request.json"
@@ -97,3 +100,18 @@ def test_what_came_unread_is_read_once_by_however_many_look_at_once(bridge: Brid
         assert [len(records.versions(tx, "north", "referral", one.id)) for one in known] == [1] * (AT_ONCE + 1)
         sent = tx.first(select(func.count()).select_from(deliveries))
         assert sent is not None and sent[0] == AT_ONCE + 1
+
+
+@pytest.mark.parametrize("letters", [10, 60_000])
+def test_a_message_is_known_by_its_name_however_long_that_is(bridge: Bridge, letters: int):
+    named, other = ("".join(random.Random(seed).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=letters)) for seed in (1, 2))
+
+    def pushed_as(name: str, hour: int) -> Answer:
+        said = {"identifier": {"system": "urn:test", "value": name}, "timestamp": f"2026-03-02T{hour:02}:00:00Z"}
+        body = json.dumps(json.loads((CAME / "transaction.json").read_text()) | said).encode()
+        return refer.take(bridge, SENDER, Incoming(TRANSACTION, body, documents.loads(body), "https://clinic.example/fhir"))
+
+    assert pushed_as(named, 9) == pushed_as(named, 9)
+    with pytest.raises(Settled):
+        pushed_as(named, 10)
+    assert pushed_as(other, 10).status == 200

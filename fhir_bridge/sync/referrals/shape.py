@@ -17,6 +17,8 @@ UPDATE = "update "
 #: a Bundle of requests that have nothing to do with each other
 BATCH = "batch"
 MOST_ENTRIES = 500
+#: characters; PostgreSQL's indexes hold no more than 2 704 bytes
+LONGEST = 500
 #: what the profiles of the NHS Booking and Referral Standard begin with (https://simplifier.net/nhsbookingandreferrals)
 BARS = "https://fhir.nhs.uk/StructureDefinition/BARS"
 
@@ -57,7 +59,11 @@ class Incoming:
 
     @property
     def message_id(self) -> str | None:
-        """The identifier of the Bundle, else the id of its MessageHeader."""
+        """The identifier of the Bundle, else the id of its MessageHeader; of a very long one its hash, as it is looked up by it."""
+        named = self._named()
+        return named if named is None or len(named) <= LONGEST else f"sha256:{sha256(named.encode()).hexdigest()}"
+
+    def _named(self) -> str | None:
         if self.document.get("resourceType") != "Bundle":
             return None
         if isinstance(said := self.document.get("identifier"), dict) and said.get("value"):
