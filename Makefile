@@ -7,7 +7,7 @@ READY := .venv/.ready
 HOSPITAL ?= sandbox
 # `make demo LIKE=epic` (oracle, athena): the built-in hospital behaves like that one.
 LIKE ?= hapi
-PYTEST ?= -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST ?= -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo run hapi record test check chaos chaos-matrix scheduled bench lock clean
 

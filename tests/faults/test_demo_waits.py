@@ -13,7 +13,7 @@ from fhir_bridge.sandbox.traffic import Visit
 
 STANDSTILL = 2.0
 CALL = 0.5  # seconds, of each: the record takes several times STANDSTILL, one call a fraction of it
-VISIT = Visit(0, patient=0, readings=6, like="epic")
+VISIT = Visit(0, patient=0, readings=1, like="epic")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from fhir_bridge.cli import rehearsal
 from fhir_bridge.cli.group import command
 from fhir_bridge.sandbox import relay
 from fhir_bridge.sandbox.faults import KINDS
+from fhir_bridge.sandbox.profile import NAMES
 
 
 @pytest.fixture(autouse=True)
@@ -24,15 +25,38 @@ def log_again() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
+SHORT = ("rehearse", "--minutes", "0.1", "--seed", "1", "--json")
+
+
 def rehearse(*arguments: str) -> Result:
-    return CliRunner().invoke(command, ["rehearse", "--minutes", "0.1", "--seed", "1", "--json", *arguments])
+    return CliRunner().invoke(command, [*SHORT, *arguments])
 
 
-@pytest.mark.parametrize("like", ["hapi", "oracle", "athena"])
-def test_a_day_with_every_fault_ends_with_an_exact_ledger(like: str) -> None:
-    done = rehearse("--like", like)
-    assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
+@pytest.fixture(scope="module")
+def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], tuple[int, str, str]]]:
+    """A day at each hospital, all of them at once, for most of a rehearsal is waiting: its exit code, what it prints and what it says."""
+    folder = tmp_path_factory.mktemp("days")
+    begun = {like: _rehearsing(like, folder) for like in NAMES}
+
+    def ended(like: str) -> tuple[int, str, str]:
+        return begun[like].wait(600), (folder / f"{like}.out").read_text(), (folder / f"{like}.said").read_text()
+
+    yield ended
+    for process in begun.values():
+        process.kill()
+        process.wait()
+
+
+def _rehearsing(like: str, folder: Path) -> "subprocess.Popen[bytes]":
+    with (folder / f"{like}.out").open("wb") as out, (folder / f"{like}.said").open("wb") as said:
+        return subprocess.Popen([sys.executable, "-m", "fhir_bridge", *SHORT, "--like", like], stdout=out, stderr=said)
+
+
+@pytest.mark.parametrize("like", NAMES)
+def test_a_day_with_every_fault_ends_with_an_exact_ledger(days: Callable[[str], tuple[int, str, str]], like: str) -> None:
+    code, out, said = days(like)
+    assert code == 0, said
+    told = json.loads(out)
     assert (told["lost"], told["duplicated"], told["swapped"]) == (0, 0, 0)
     assert told["accepted"] == told["held"] + told["stopped"] >= 8
     assert set(told["faults"]) == (KINDS.keys() | relay.KINDS.keys()) - set(told["left_out"])
