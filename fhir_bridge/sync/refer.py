@@ -38,13 +38,13 @@ def take(bridge: Bridge, client: Client, incoming: Incoming) -> Answer:
     """The answer to a referral that is stored, now or before. Raises `Settled`, `NotFhir`, `Refused`, and the store's `Unavailable`."""
     try:
         if first := _answered(bridge, client, incoming):
-            return first
+            return _nothing_new(bridge, client, incoming, first)
         familiar = unread.is_familiar(bridge.sites[client.tenant], incoming)
         if not familiar:
             incoming = arriving.stored(bridge, client, incoming)
         incoming.require_shape()
         if there := _existing(bridge, client, incoming):
-            return there
+            return _nothing_new(bridge, client, incoming, there)
         if url := focus.address(incoming):
             return focus.begin(bridge, client, incoming, url)
         return (familiar and unread.take(bridge, client, incoming)) or _read(bridge, client, incoming)
@@ -152,11 +152,17 @@ def _existing(bridge: Bridge, client: Client, incoming: Incoming) -> Answer | No
         raise Several([Fault("", "If-None-Exist finds more than one of your referrals; say it more exactly")])
     if not found:
         return None
-    with bridge.store.transaction() as tx:
-        taking.says_nothing_new(tx, client, incoming)
     if incoming.shape == TRANSACTION:
         return answers.transaction_response(incoming.document, found[0], incoming.base, created=False)
     return answers.one_resource(kind, found[0], incoming.base, created=False)
+
+
+def _nothing_new(bridge: Bridge, client: Client, incoming: Incoming, answer: Answer) -> Answer:
+    """`answer`, known before: what came is not kept."""
+    if incoming.arrival:
+        with bridge.store.transaction() as tx:
+            taking.says_nothing_new(tx, client, incoming)
+    return answer
 
 
 def _keep_refused(bridge: Bridge, client: Client, incoming: Incoming, refused: Refused) -> None:

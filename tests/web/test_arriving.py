@@ -133,6 +133,17 @@ def test_what_its_sender_said_again_meanwhile_stands_once(here: Bridge, clock: C
     assert stored(here) == ([409, 201], 0)
 
 
+def test_what_was_answered_under_its_number_while_it_came_stands_once(here: Bridge, clock: Clock) -> None:
+    twin = arriving.stored(here, SENDER, order(request_id="r-1"))
+    clock.now += timedelta(seconds=1)
+    left_over(here, clock, order(request_id="r-1"))
+    refer.take(here, SENDER, twin)
+    clock.now += resume.PATIENCE
+    resume.resume_due(here)
+    assert urgencies(here) == ["urgent"]
+    assert stored(here) == ([201], 0)
+
+
 def test_what_its_sender_said_later_is_not_undone(here: Bridge, clock: Clock) -> None:
     left_over(here, clock, order())
     refer.take(here, SENDER, order(TEXT.replace('"priority": "urgent"', '"priority": "asap"')))

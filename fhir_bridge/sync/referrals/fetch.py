@@ -87,7 +87,8 @@ def keep_fetching(bridge: Bridge, stop: Event) -> None:
         if stop.wait(IDLE_SECONDS):
             return
         try:
-            while not stop.is_set() and (resume.resume_due(bridge) or unread.read_due(bridge) or fetch_due(bridge)):
+            resume.resume_due(bridge)
+            while not stop.is_set() and (unread.read_due(bridge) or fetch_due(bridge)):
                 pass
             if turn % LEARN_EVERY == 0:  # so that the next referral need not
                 for tenant in bridge.sites:
