@@ -14,6 +14,7 @@ from fhir_bridge.web import (
     fhir_errors,
     jwks,
     notifications,
+    openapi,
     operations,
     problems,
     public_address,
@@ -22,7 +23,6 @@ from fhir_bridge.web import (
     smart_configuration,
     token_api,
 )
-from fhir_bridge.web.openapi import ProblemApi
 from fhir_bridge.web.provider import DocumentProvider
 
 # Nothing is loaded from elsewhere; Swagger UI alone needs inline styles and data: images.
@@ -44,9 +44,8 @@ def create_app(bridge: Bridge, *, log: Any = None) -> Flask:
     app.url_map.merge_slashes = False  # else an address with // is answered with the framework's own page that leads elsewhere
     requests_log.register(app, log)
     problems.register(app, log)
-    api = ProblemApi.describe(app, bridge.sites.values())
-    for door in (clinic_api, appointments_api, referrals_api, changes_api):
-        api.register_blueprint(door.blueprint(bridge))
+    doors = (clinic_api, appointments_api, referrals_api, changes_api)
+    openapi.register(app, [door.blueprint(bridge) for door in doors], bridge.sites.values())
     app.register_blueprint(fhir_api.blueprint(bridge))
     fhir_errors.register(app)
     for way_in in (smart_configuration, token_api):
