@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ from fhir_bridge import documents
 
 MODULE = Path(__file__).parent / "hapi"
 TARGET = MODULE / "target"
-JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")  # measured: the shortest start
-MEMORY = "1500m"  # measured: enough for a test; a server that fills it is busy collecting
+# measured: the shortest start, and memory enough for a test (a server that fills it is busy collecting)
+QUICK = ("-Xmx1500m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 START_SECONDS = 180
 STOP_SECONDS = 10
 NETWORK_TROUBLE = ("Could not transfer", "Could not resolve", "Unknown host", "Network is unreachable", "offline mode")
@@ -34,14 +34,17 @@ class Unavailable(Exception):
 
 
 @contextmanager
-def hapi(*, options: Mapping[str, object] | None = None, memory: str = MEMORY) -> Iterator[str]:
-    """Base address of a HAPI server of our own, empty at the start. `options` are those of Options.java: {"max-bundle": 50}."""
+def hapi(*, options: Mapping[str, object] | None = None, java: Sequence[str] = QUICK) -> Iterator[str]:
+    """Base address of a HAPI server of our own, empty at the start.
+
+    `options` are those of Options.java: {"max-bundle": 50}; `java` are Java's own.
+    """
     running = os.environ.get("FHIR_BRIDGE_HAPI")
     if running and not options:
         yield running.rstrip("/")
         return
     build()
-    process, port = _start({"until-input-ends": "true", **(options or {})}, memory)
+    process, port = _start({"until-input-ends": "true", **(options or {})}, java)
     try:
         base_url = f"http://127.0.0.1:{port}/fhir"
         requests.get(f"{base_url}/metadata", timeout=60).raise_for_status()
@@ -105,15 +108,15 @@ def validate(base_url: str, resource: Mapping[str, Any], profile: str | None = N
     return [f"{', '.join(issue.get('location', ['?']))}: {issue['diagnostics']}" for issue in errors]
 
 
-def command(options: Mapping[str, object], memory: str = MEMORY) -> list[str]:
+def command(options: Mapping[str, object], java: Sequence[str] = QUICK) -> list[str]:
     """The command line of the built server."""
     class_path = f"{TARGET / 'hapi-server.jar'}:{(TARGET / 'classpath.txt').read_text().strip()}"
-    return ["java", f"-Xmx{memory}", *JVM, "-cp", class_path, "hapi.Server", *(f"--{name}={value}" for name, value in options.items())]
+    return ["java", *java, "-cp", class_path, "hapi.Server", *(f"--{name}={value}" for name, value in options.items())]
 
 
-def _start(options: Mapping[str, object], memory: str) -> tuple[subprocess.Popen[str], int]:
+def _start(options: Mapping[str, object], java: Sequence[str]) -> tuple[subprocess.Popen[str], int]:
     with tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(command(options, memory), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
+        process = subprocess.Popen(command(options, java), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
         too_late = threading.Timer(START_SECONDS, process.kill)
         too_late.start()
         try:

@@ -33,7 +33,10 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 CONNECTIONS = 4  # what one worker opens, as it is set up unless told otherwise
 SESSIONS, ROUNDS = 8, 9
-MEMORY = "4g"  # a HAPI whose memory the sessions fill collects garbage in pauses of a second, in anybody's round
+# Java as it comes, with both its compilers, as a hospital's server runs; a HAPI whose memory the sessions fill collects garbage in pauses
+# of a second, in anybody's round
+JAVA = ("-Xmx4g",)
+WARM = 3  # rounds: a Java server is slow at first
 Sessions = list[requests.Session]
 
 
@@ -44,13 +47,12 @@ def ratio(*, apart: bool) -> float:
     try:
         with _processors(apart=apart) as (theirs, ours), ExitStack() as stack:
             os.sched_setaffinity(0, theirs)  # what is started now stays there
-            base_url = stack.enter_context(hapi(memory=MEMORY))
+            base_url = stack.enter_context(hapi(java=JAVA))
             os.sched_setaffinity(0, ours)
             made = stack.enter_context(bridge(base_url))
             sessions = [stack.enter_context(requests.Session()) for _ in range(CONNECTIONS)]
             statement = requests.get(f"{base_url}/metadata", timeout=60).json()
-            _ours(made), _theirs(made, sessions, statement)  # a Java server is slow at first
-            rounds = [_round(made, sessions, statement, number) for number in range(ROUNDS)]
+            rounds = [_round(made, sessions, statement, number) for number in range(WARM + ROUNDS)][WARM:]
     except Unavailable as reason:
         raise NotMeasured(str(reason)) from None
     own, other = (statistics.median(seconds) for seconds in zip(*rounds, strict=True))  # a round is long, and Java's pauses fall anywhere

@@ -14,7 +14,7 @@ def test_a_machine_without_a_jdk_is_told_what_to_install(monkeypatch: pytest.Mon
 
 def test_a_server_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(servers, "build", lambda: None)
-    monkeypatch.setattr(servers, "command", lambda options, memory: ["sh", "-c", "echo the port is taken >&2"])
+    monkeypatch.setattr(servers, "command", lambda options, java: ["sh", "-c", "echo the port is taken >&2"])
     monkeypatch.delenv("FHIR_BRIDGE_HAPI", raising=False)
     with pytest.raises(RuntimeError, match="the port is taken"), servers.hapi():
         pytest.fail("it must not be given out")
