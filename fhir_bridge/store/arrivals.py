@@ -38,14 +38,14 @@ def put(tx: Transaction, arrival: Arrival, message: Message) -> None:
 
 
 def settle(tx: Transaction, message: Message) -> None:
-    """The message that was put has the answer of this one, and is about its referral."""
+    """The message that was put has the answer of this one, and is about its referral; the first answer stands."""
     answered = {name: getattr(message, name) for name in ("status", "answer", "referral")}
     tx.run(_ANSWER, this_tenant=message.tenant, this_id=message.id, **answered)
     tx.run(_FORGET, this_tenant=message.tenant, this_message=message.id)
 
 
 def drop(tx: Transaction, tenant: str, message: str) -> None:
-    """The message said nothing new: it is not kept."""
+    """The message said nothing new: it is not kept, unless another process answered it."""
     tx.run(_DROP, this_tenant=tenant, this_id=message)
     tx.run(_FORGET, this_tenant=tenant, this_message=message)
 
@@ -56,8 +56,9 @@ def left_over(tx: Transaction, before: datetime, limit: int) -> list[Arrival]:
 
 
 _PUT = Prepared(insert(table))
-_ANSWER = Prepared(update(raw).where(*narrowed(raw, "tenant", "id")))
-_DROP = Prepared(delete(raw).where(*narrowed(raw, "tenant", "id")))
+_UNANSWERED = (*narrowed(raw, "tenant", "id"), raw.c.status == UNANSWERED)
+_ANSWER = Prepared(update(raw).where(*_UNANSWERED))
+_DROP = Prepared(delete(raw).where(*_UNANSWERED))
 _FORGET = Prepared(delete(table).where(*narrowed(table, "tenant", "message")))
 _LEFT_OVER = Prepared(
     select(*(table.c[name] for name in Arrival.__slots__))

@@ -133,6 +133,13 @@ def test_what_its_sender_said_again_meanwhile_stands_once(here: Bridge, clock: C
     assert stored(here) == ([409, 201], 0)
 
 
+def test_two_processes_that_read_the_same_one_keep_it_with_the_first_answer(here: Bridge, clock: Clock) -> None:
+    twice = arriving.stored(here, SENDER, order())
+    assert [refer.take(here, SENDER, twice).status for _ in range(2)] == [201, 201]
+    assert stored(here) == ([201], 0)
+    assert urgencies(here) == ["urgent"]
+
+
 def test_what_was_answered_under_its_number_while_it_came_stands_once(here: Bridge, clock: Clock) -> None:
     twin = arriving.stored(here, SENDER, order(request_id="r-1"))
     clock.now += timedelta(seconds=1)

@@ -46,9 +46,9 @@ def _resume(bridge: Bridge, one: Arrival) -> None:
         kept.route.removeprefix(UPDATE), kept.body, documents.loads(kept.body), one.base, kept.request_id, kept.correlation_id,
         one.if_none_exist, one.update, one.if_match, received_at=one.received_at, arrival=one.message,
     )  # fmt: skip
-    about = _about(bridge, client, incoming)
+    about = None
     try:
-        if about and _is_overtaken(bridge, one, about):
+        if (about := _about(bridge, client, incoming)) and _is_overtaken(bridge, one, about):
             _settle(bridge, client, incoming, HTTPStatus.CONFLICT, "what its sender said later about the same referral was taken")
         else:
             refer.take(bridge, client, incoming)
