@@ -66,9 +66,8 @@ class Clock:
 def bridge_of(order: dict[str, Any], site: Site, clock: Clock) -> Bridge:
     """The application as the order describes it: its database, its hospital, its patience."""
     deadline = order.get("deadline", 5.0)
-    client = Client(
-        order["hospital"], sign_in=_sign_in(order, clock), deadlines=Deadlines(deadline, deadline, deadline), verify=order.get("ca", True)
-    )
+    way: dict[str, Any] = {"deadlines": Deadlines(deadline, deadline, deadline), "verify": order.get("ca", True)}
+    client = Client(order["hospital"], sign_in=_sign_in(order, clock, way), **way)
     return Bridge(
         store=Store(order["database"], allow_unsafe=True, clock=clock),
         sites={"default": replace(site, hospitals=("general",))},
@@ -84,11 +83,11 @@ def bridge_of(order: dict[str, Any], site: Site, clock: Clock) -> Bridge:
     )
 
 
-def _sign_in(order: dict[str, Any], clock: Clock) -> SignIn | None:
+def _sign_in(order: dict[str, Any], clock: Clock, way: dict[str, Any]) -> SignIn | None:
     if "key" not in order:
         return None
     options = {"client_id": "rehearsal", "key": order["key"], "scope": "system/*.*", "token_url": order["token_url"]}
-    return BackendServices(order["hospital"], **options, now=clock, new_id=lambda: str(uuid.uuid4()))
+    return BackendServices(order["hospital"], **options, **way, now=clock, new_id=lambda: str(uuid.uuid4()))
 
 
 def drain(bridge: Bridge, clock: Clock, order: dict[str, Any]) -> None:

@@ -12,10 +12,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations, product
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,6 +24,8 @@ from typing import Any
 
 from network import networked
 from rehearsal import Forks, Rehearsal, Ward, forking, ward
+from sign_in import AT as TOKEN
+from sign_in import signed_in
 
 from fhir_bridge.sandbox import relay
 from fhir_bridge.sandbox.faults import KINDS, Failure
@@ -36,6 +38,7 @@ FAULTS = (*sorted(KINDS), *NETWORK)
 HOSPITALS = ("hapi", "epic", "oracle", "athena")
 # step → how its request is known: method and path
 STEPS = {
+    "token": ("POST", f"{TOKEN}$"),
     "metadata": ("GET", "/metadata$"),
     "look": ("POST", "/Procedure/_search$"),
     "patient search": ("POST", "/Patient/_search$"),
@@ -46,10 +49,10 @@ STEPS = {
     "read": ("GET", "/[A-Z][A-Za-z]+/[0-9a-f-]+$"),
 }
 TAKEN = {
-    "hapi": {"metadata", "transaction"},
-    "epic": {"metadata", "look", "patient search", "patient write", "write", "read"},
-    "oracle": {"metadata", "look", "patient search", "patient write", "write", "batch", "read"},
-    "athena": {"metadata"},
+    "hapi": {"token", "metadata", "transaction"},
+    "epic": {"token", "metadata", "look", "patient search", "patient write", "write", "read"},
+    "oracle": {"token", "metadata", "look", "patient search", "patient write", "write", "batch", "read"},
+    "athena": {"token", "metadata"},
 }
 WRITES = ("patient write", "transaction", "batch", "write")
 HELD, NOTHING, DOUBLED = "held", "the hospital takes nothing by machine", "doubled by the hospital itself"
@@ -103,7 +106,7 @@ def play(cell: Cell, forks: Forks, database: str, folder: Path) -> str:
     if cell.fault in NETWORK:
         return _below_http(cell, forks, database, folder)
     method, path = STEPS[cell.step]
-    with ward(cell.like) as hospital:
+    with ward(cell.like) as there, _asking(cell, there) as hospital:
         run = Rehearsal(database, hospital, forks)
         run.accept(Visit(0, patient=0, like=cell.like))
         seconds = {"drip": 0.05}.get(cell.fault, 0.8)
@@ -119,7 +122,7 @@ def play(cell: Cell, forks: Forks, database: str, folder: Path) -> str:
 def _below_http(cell: Cell, forks: Forks, database: str, folder: Path) -> str:
     """From the request of the step on the network is in trouble, until a worker has given up for now."""
     place = _place(cell, forks, database, folder)
-    with networked(cell.like, cell.fault, folder) as hospital:
+    with networked(cell.like, cell.fault, folder) as there, _asking(cell, there) as hospital:
         assert hospital.network
         run = Rehearsal(database, hospital, forks)
         run.accept(Visit(0, patient=0, like=cell.like))
@@ -131,21 +134,33 @@ def _below_http(cell: Cell, forks: Forks, database: str, folder: Path) -> str:
         return _outcome(hospital, run.ledger())
 
 
-_taken: dict[str, list[tuple[str, str]]] = {}  # by hospital: the requests of one delivery when nothing fails
+@contextmanager
+def _asking(cell: Cell, hospital: Ward) -> Iterator[Ward]:
+    """`hospital`, which asks for a token where the step is to get one."""
+    if cell.step != "token":
+        yield hospital
+        return
+    with signed_in(hospital) as sign_in:
+        yield replace(hospital, order={**hospital.order, **sign_in.order})
+
+
+# by hospital, and whether it asks for a token: the requests of one delivery when nothing fails
+_taken: dict[tuple[str, bool], list[tuple[str, str]]] = {}
 
 
 def _place(cell: Cell, forks: Forks, database: str, folder: Path) -> int:
     """Which of a delivery's requests the step's first one is, the first 1."""
-    if cell.like not in _taken:
+    kind = (cell.like, cell.step == "token")
+    if kind not in _taken:
         copy = shutil.copyfile(database.removeprefix("sqlite:///"), folder / "without-trouble.sqlite")
-        with networked(cell.like, "", folder) as hospital:
+        with networked(cell.like, "", folder) as there, _asking(cell, there) as hospital:
             assert hospital.network
             run = Rehearsal(f"sqlite:///{copy}", hospital, forks)
             run.accept(Visit(0, patient=0, like=cell.like))
             run.settle()
-            _taken[cell.like] = hospital.network.seen
+            _taken[kind] = hospital.network.seen
     method, path = STEPS[cell.step]
-    return 1 + next(place for place, taken in enumerate(_taken[cell.like]) if taken[0] == method and search(path, taken[1]))
+    return 1 + next(place for place, taken in enumerate(_taken[kind]) if taken[0] == method and search(path, taken[1]))
 
 
 def _outcome(hospital: Ward, ledger: Ledger) -> str:

@@ -1,4 +1,4 @@
-"""A token endpoint that hands every caller a token nobody may find on a disk, and a hospital that asks for it."""
+"""A hospital that asks for a token, and hands every caller one that nobody may find on a disk."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,7 +9,8 @@ from joserfc.jwk import ECKey
 from rehearsal import Ward
 
 from fhir_bridge import documents
-from fhir_bridge.sandbox.running import running
+
+AT = "/token"
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,16 @@ def signed_in(hospital: Ward) -> Iterator[SignedIn]:
     app = hospital.faults.app
 
     def guarded(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == AT:
+            return _grant(token, environ, start_response)
         if environ.get("HTTP_AUTHORIZATION") == f"Bearer {token}":
             return app(environ, start_response)
         start_response("401 Unauthorized", [("Content-Length", "0")])
         return [b""]
 
     hospital.faults.app = guarded
-    with running(lambda environ, start: _grant(token, environ, start)) as endpoint:
-        yield SignedIn({"key": key, "token_url": f"http://127.0.0.1:{endpoint.port}/token"}, token)
+    yield SignedIn({"key": key, "token_url": hospital.base_url.removesuffix("/fhir") + AT}, token)
+    hospital.faults.app = app
 
 
 def _grant(token: str, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
