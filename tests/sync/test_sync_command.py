@@ -5,15 +5,18 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from click.testing import CliRunner, Result
 from sqlalchemy import create_engine, text
 from ward import Clock, Ward, post, work
 
+from fhir_bridge.cli import group
 from fhir_bridge.settings import Settings
 from fhir_bridge.store import hospitals, schedule_runs
 from fhir_bridge.store.schedule_runs import Order
@@ -40,18 +43,30 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def command(settings: Settings, tmp_path: Path, bridge: Bridge) -> Any:
-    """Runs `fhir-bridge` on the bridge's own database and hospital."""
+def environment(settings: Settings, tmp_path: Path, bridge: Bridge) -> dict[str, str]:
+    """What tells `fhir-bridge` of the bridge's own database and hospital."""
     config = tmp_path / "sites.toml"
     config.write_text(f'[hospitals.general]\nbase_url = "{settings.hospitals["general"].base_url}"\n')
-    told = {"FHIR_BRIDGE_DATABASE_URL": settings.database_url.reveal(), "FHIR_BRIDGE_CONFIG": str(config)}
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("FHIR_BRIDGE_")} | told
+    return {"FHIR_BRIDGE_DATABASE_URL": settings.database_url.reveal(), "FHIR_BRIDGE_CONFIG": str(config)}
+
+
+@pytest.fixture
+def cron(environment: dict[str, str]) -> Any:
+    """Runs `fhir-bridge` as a process, as cron does."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("FHIR_BRIDGE_")}
 
     def call(*words: str) -> "subprocess.CompletedProcess[str]":
         asked = [sys.executable, "-m", "fhir_bridge", *words]
-        return subprocess.run(asked, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(asked, env=kept | environment, capture_output=True, text=True, check=False, timeout=60)
 
     return call
+
+
+@pytest.fixture
+def command(environment: dict[str, str]) -> Callable[..., Result]:
+    """Runs `fhir-bridge` here: a process of its own takes a second to start."""
+    others = dict.fromkeys(name for name in os.environ if name.startswith("FHIR_BRIDGE_"))
+    return lambda *words: CliRunner().invoke(group.command, words, env={**others, **environment})
 
 
 def everything(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
@@ -209,23 +224,23 @@ def test_what_the_archive_would_take_is_counted(bridge: Bridge, session: dict[st
     assert next(preview_words.lines(old)) == f"archive: 1 deliveries closed before {old['before']} would be put away"
 
 
-def test_by_cron_it_delivers_keeps_the_history_and_ends_with_0(bridge: Bridge, command: Any, session: dict[str, Any]) -> None:
+def test_by_cron_it_delivers_keeps_the_history_and_ends_with_0(bridge: Bridge, cron: Any, session: dict[str, Any]) -> None:
     post(bridge, session)
-    dry = command("sync", "--push", "--dry-run")
+    dry = cron("sync", "--push", "--dry-run")
     assert (dry.returncode, dry.stdout.splitlines()[0]) == (0, "push general: 1 would be delivered")
-    done = command("sync", "--json")
+    done = cron("sync", "--json")
     assert done.returncode == 0, done.stderr
     [told] = json.loads(done.stdout)["runs"]
     assert (told["what"], told["outcome"], told["counts"]["delivered"]) == ("both", "done", 1)
-    [kept] = json.loads(command("schedule", "history", "--json").stdout)
+    [kept] = json.loads(cron("schedule", "history", "--json").stdout)
     assert kept == told
 
 
-def test_what_another_run_does_right_now_is_not_done_and_ends_with_1(bridge: Bridge, command: Any) -> None:
+def test_what_another_run_does_right_now_is_not_done_and_ends_with_1(bridge: Bridge, command: Callable[..., Result]) -> None:
     with bridge.store.transaction() as tx:
         schedule_runs.begin(tx, BOTH, worker="elsewhere", seconds=60)
     done = command("sync", "--push")
-    assert (done.returncode, done.stdout.partition(" since")[0]) == (1, "default push: not run: run 1 (both, by ann) is doing this")
+    assert (done.exit_code, done.stdout.partition(" since")[0]) == (1, "default push: not run: run 1 (both, by ann) is doing this")
 
 
 @pytest.mark.parametrize(
@@ -239,22 +254,22 @@ def test_what_another_run_does_right_now_is_not_done_and_ends_with_1(bridge: Bri
         (("schedule", "run", "nightly"), 1, "no schedule of that name"),
     ],
 )
-def test_what_is_wrong_is_told_on_stderr(command: Any, words: tuple[str, ...], code: int, said: str) -> None:
+def test_what_is_wrong_is_told_on_stderr(command: Callable[..., Result], words: tuple[str, ...], code: int, said: str) -> None:
     done = command(*words)
-    assert (done.returncode, done.stdout) == (code, "")
+    assert (done.exit_code, done.stdout) == (code, "")
     assert said in done.stderr
 
 
-def test_a_schedule_is_added_listed_run_paused_resumed_and_removed_by_hand(command: Any) -> None:
+def test_a_schedule_is_added_listed_run_paused_resumed_and_removed_by_hand(command: Callable[..., Result]) -> None:
     added = command("schedule", "add", "nightly", "--what", "push", "--cron", "30 2 * * *")
     assert added.stdout.startswith("default nightly: push all hospitals; every day at 02:30, next ")
     foreseen = command("schedule", "run", "nightly", "--dry-run")
-    assert (foreseen.returncode, foreseen.stdout) == (0, "push general: nothing is due\n")
+    assert (foreseen.exit_code, foreseen.stdout) == (0, "push general: nothing is due\n")
     assert json.loads(command("schedule", "run", "nightly", "--json").stdout)["outcome"] == "done"
     command("schedule", "pause", "nightly", "--reason", "moving house")
     [paused] = json.loads(command("schedule", "list", "--json").stdout)
     assert (paused["paused"]["why"], paused["last"]["schedule"], "next" in paused) == ("moving house", "nightly", False)
     assert "next" in json.loads(command("schedule", "resume", "nightly", "--json").stdout)
-    assert command("schedule", "remove", "nightly").returncode == 0
+    assert command("schedule", "remove", "nightly").exit_code == 0
     assert command("schedule", "list").stdout == "Nothing is scheduled.\n"
     assert len(json.loads(command("schedule", "history", "nightly", "--json").stdout)) == 1
