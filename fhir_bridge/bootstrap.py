@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import make_url
 
-import fhir_bridge
-from fhir_bridge import clock, settings
+from fhir_bridge import clock, settings, shipped
 from fhir_bridge.clinic.records import Records
 from fhir_bridge.clinic.vitals import Vital
 from fhir_bridge.documents import loads
@@ -33,6 +32,8 @@ from fhir_bridge.sync.keys import Folder
 
 if TYPE_CHECKING:
     from fhir_bridge.store.dispatch import Dispatch
+
+_MAPPINGS = shipped.folder("mappings", "mappings")
 
 
 def bridge(given: Settings) -> Bridge:
@@ -104,24 +105,17 @@ def loaded(folder: Path | None, values: Mapping[str, str]) -> tuple[Records, Two
 
     Raises `Refused` with every fault of a template or table, by file and line.
     """
-    return _loaded([_shipped_mappings(), folder], values) if folder else _shipped(tuple(sorted(values.items())))
+    return _loaded([_MAPPINGS, folder], values) if folder else _shipped(tuple(sorted(values.items())))
 
 
 @cache  # what ships does not change while we run: sites with the same constants share it, and what is compiled of it
 def _shipped(values: tuple[tuple[str, str], ...]) -> tuple[Records, TwoWayMapping]:
-    return _loaded([_shipped_mappings()], dict(values))
+    return _loaded([_MAPPINGS], dict(values))
 
 
 def _loaded(folders: Sequence[Path], values: Mapping[str, str]) -> tuple[Records, TwoWayMapping]:
     kinds = Records(Vital(one.field, one.ucum, one.low, one.high, one.about) for one in fields.declared(folders))
     return kinds, TwoWayMapping.load(folders, site=values, fields=kinds.all_fields(), type_of=elements.type_of)
-
-
-def _shipped_mappings() -> Path:
-    """`mappings/` as the wheel carries it, or as it stands in a checkout."""
-    package = Path(fhir_bridge.__file__).parent
-    installed = package / "_mappings"
-    return installed if installed.is_dir() else package.parent / "mappings"
 
 
 def _hospital(described: settings.Hospital, given: Settings) -> Hospital:

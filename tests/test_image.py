@@ -121,11 +121,12 @@ def test_the_service_becomes_healthy_and_ends_gently(served: dict[str, str]):
     assert not _healthy(served | {"FHIR_BRIDGE_PORT": "1"})
 
 
-def test_the_wheel_carries_the_mappings(image: Path, tmp_path: Path):
+@pytest.mark.parametrize(("words", "told"), [(["map"], "resourceType"), (["plan", "--json", "--like", "epic"], "steps")])
+def test_the_wheel_carries_the_mappings_and_the_hospitals(image: Path, tmp_path: Path, words: list[str], told: str):
     case = ROOT / "fixtures/cases/monitored-clinic-visit/session-1.json"
-    done = subprocess.run([image / "bin/fhir-bridge", "map", case], cwd=tmp_path, capture_output=True, check=False)
+    done = subprocess.run([image / "bin/fhir-bridge", *words, case], cwd=tmp_path, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["resourceType"] == "Bundle"
+    assert told in json.loads(done.stdout)
 
 
 def _services() -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""One hospital: what its CapabilityStatement says, and the small print no statement says, both as data.
+"""One hospital: what its CapabilityStatement says, and the small print no statement says, both as data in `fixtures/hospitals`.
 
 `statements/NAME.json` is served as `/metadata` and obeyed: what it does not advertise is answered 405. `behaviours/NAME.json`
 holds the rest, each entry with its source. `sites/NAME.json` is what an interface engineer agrees with such a hospital: the site
@@ -10,16 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from importlib import resources
 from typing import Any
 
-from fhir_bridge import documents
+from fhir_bridge import documents, shipped
 from fhir_bridge.sandbox import parameters
 from fhir_bridge.sandbox.outcome import Rejected
 from fhir_bridge.sandbox.rules import Rule, require_rules, require_transition
 from fhir_bridge.sandbox.store import Document, Version
 
 NAMES = ("hapi", "epic", "oracle", "athena")
+_HOSPITALS = shipped.folder("hospitals", "fixtures/hospitals")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,9 +140,7 @@ class Hospital:
 
 def load(name: str) -> Hospital:
     """The hospital called `hapi`, `epic`, `oracle` or `athena`."""
-    folder = resources.files("fhir_bridge.sandbox")
-    statement = documents.loads((folder / "statements" / f"{name}.json").read_bytes())
-    behaviour = documents.loads((folder / "behaviours" / f"{name}.json").read_bytes())
+    statement, behaviour = _told("statements", name), _told("behaviours", name)
     rules = tuple(Rule(**rule) for rule in behaviour.pop("rules", []))
     return Hospital(name, statement, Behaviour(rules=rules, **behaviour))
 
@@ -157,5 +155,10 @@ class Agreed:
 
 def agreed(name: str) -> Agreed:
     """What is agreed with the hospital called `name`."""
-    found = documents.loads((resources.files("fhir_bridge.sandbox") / "sites" / f"{name}.json").read_bytes())
+    found = _told("sites", name)
     return Agreed(found["rules"], found["holds"])
+
+
+def _told(what: str, name: str) -> Document:
+    found: Document = documents.loads((_HOSPITALS / what / f"{name}.json").read_bytes())
+    return found

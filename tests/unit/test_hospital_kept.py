@@ -14,7 +14,7 @@ from fhir_bridge.hospital.capabilities import SiteFile, difference, read
 from fhir_bridge.hospital.kept import Comparison, compare
 from fhir_bridge.hospital.retry import GIVE_UP_AFTER, LADDER, delay, given_up
 
-STATEMENTS = Path(__file__).parents[2] / "fhir_bridge" / "sandbox" / "statements"
+STATEMENTS = Path(__file__).parents[2] / "fixtures" / "hospitals" / "statements"
 
 
 def statement(name: str) -> dict[str, Any]:

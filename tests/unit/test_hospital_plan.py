@@ -18,7 +18,7 @@ from fhir_bridge.hospital.plan import Link, Plan, plan
 from fhir_bridge.hospital.small_print import SMALL_PRINT, transitions
 from fhir_bridge.hospital.wire import call_of, halves
 
-STATEMENTS = Path(__file__).parents[2] / "fhir_bridge" / "sandbox" / "statements"
+STATEMENTS = Path(__file__).parents[2] / "fixtures" / "hospitals" / "statements"
 PLACES = {"location": "Location/L1", "performer": "Practitioner/P1", "slot": "Slot/S1"}
 Resource = dict[str, Any]
 
