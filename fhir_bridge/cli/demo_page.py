@@ -10,7 +10,12 @@ from rich.table import Table
 from fhir_bridge.cli.demo_loop import Step
 from fhir_bridge.cli.demo_story import Story
 
-WORDS = {"folded": "in words, in the summary document", "work": "left to a person", "waiting": "waiting for a later record, then sent"}
+WORDS = {
+    "folded": "in words, in the summary document",
+    "work": "left to a person",
+    "waiting": "waiting for a later record, then sent",
+    "unsent": "wrong from the start, never sent",
+}
 STANDS = ("ServiceRequest", "Task", "Encounter", "Appointment")  # whose status tells where a record stands
 SHORT = 8  # characters of an id that are enough to tell it by
 

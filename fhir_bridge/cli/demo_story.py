@@ -14,7 +14,7 @@ from fhir_bridge.sync import convert
 from fhir_bridge.sync.bridge import Site
 
 KINDS = ("session", "appointment")
-WAYS = ("folded", "work", "waiting")  # how a resource goes another way than as itself
+WAYS = ("folded", "work", "waiting", "unsent")  # how a resource goes another way than as itself
 AT_ONCE = 50  # resources asked for in one search
 
 

@@ -45,6 +45,14 @@ def test_it_says_in_words_what_went_another_way(cases: Path) -> None:
     assert "equal" not in ended.stdout
 
 
+def test_what_was_wrong_from_the_start_is_told_as_never_sent_and_ends_well(cases: Path) -> None:
+    shutil.copy(FIXTURES / "cases" / "monitored-clinic-visit" / "session-3-entered-in-error.json", cases / "visit")
+    ended = demo("--cases", str(cases), "--like", "epic", "--json")
+    assert ended.returncode == 0, ended.stderr
+    wrong = json.loads(ended.stdout)[1]
+    assert (wrong["state"], wrong["whole"], "folded" in wrong, wrong["unsent"] > 10) == ("delivered", False, False, True)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_site_file_says_what_was_agreed(name: str) -> None:
     written = tomllib.loads(site_file("http://127.0.0.1:1/fhir", agreed(name).rules))

@@ -13,7 +13,7 @@ from fhir_bridge.faults import fault_point
 from fhir_bridge.hospital import wire
 from fhir_bridge.hospital.graph import renamed
 from fhir_bridge.hospital.parts import Link, Step, Write
-from fhir_bridge.hospital.plan import Plan
+from fhir_bridge.hospital.plan import NEVER_SENT, Plan
 from fhir_bridge.hospital.reply import Entry
 from fhir_bridge.hospital.verify import Adopt, Nothing, Several
 from fhir_bridge.store import links as stored_links
@@ -168,5 +168,6 @@ def _otherwise(planned: Plan) -> dict[str, list[dict[str, str]]]:
         "folded": [{"key": one.key, "into": one.into, "reason": one.reason} for one in planned.folded],
         "work": [{"key": one.key, "reason": one.reason} for one in planned.work],
         "waiting": [{"key": one.key, "reason": one.reason} for one in planned.waiting],
+        "unsent": [{"key": one.key, "reason": one.reason} for one in planned.unchanged if one.reason == NEVER_SENT],
     }
     return {way: found for way, found in ways.items() if found}
