@@ -54,6 +54,9 @@ TAKEN = {
     "oracle": {"token", "metadata", "look", "patient search", "patient write", "write", "batch", "read"},
     "athena": {"token", "metadata"},
 }
+# seconds a call may take: what never ends is waited for so long, and a call to a busy machine must not take as much
+DEADLINE = 0.8
+LASTING = frozenset({"connect-hang", "swallowed", "trickle", "slow-close"})
 WRITES = ("patient write", "transaction", "batch", "write")
 HELD, NOTHING, DOUBLED = "held", "the hospital takes nothing by machine", "doubled by the hospital itself"
 
@@ -109,12 +112,12 @@ def play(cell: Cell, forks: Forks, database: str, folder: Path) -> str:
     with ward(cell.like) as there, _asking(cell, there) as hospital:
         run = Rehearsal(database, hospital, forks)
         run.accept(Visit(0, patient=0, like=cell.like))
-        seconds = {"drip": 0.05}.get(cell.fault, 0.8)
+        seconds = {"drip": 0.05}.get(cell.fault, 2 * DEADLINE)
         hospital.faults.add(Failure(kind=cell.fault, method=method, path=path, seconds=seconds, retry_after="20"))
         if cell.fault.startswith("stall"):
-            assert run.drain(deadline=0.4) == 0
+            assert run.drain(deadline=DEADLINE) == 0
             time.sleep(seconds)  # hours pass in a moment in what follows, and must not pass what the hospital still works on
-        run.settle(deadline=0.4)
+        run.settle(deadline=DEADLINE)
         assert hospital.faults.spoilt == {cell.fault: 1}, f"{cell} was not met"
         return _outcome(hospital, run.ledger())
 
@@ -127,10 +130,10 @@ def _below_http(cell: Cell, forks: Forks, database: str, folder: Path) -> str:
         run = Rehearsal(database, hospital, forks)
         run.accept(Visit(0, patient=0, like=cell.like))
         hospital.network.fail(cell.fault, at=place)
-        assert run.drain(deadline=0.4) == 0
+        assert run.drain(deadline=DEADLINE if cell.fault in LASTING else 10 * DEADLINE) == 0
         assert hospital.network.trouble == cell.fault, f"{cell} was not met"
         hospital.network.heal()
-        run.settle(deadline=0.8)
+        run.settle(deadline=2 * DEADLINE)
         return _outcome(hospital, run.ledger())
 
 
